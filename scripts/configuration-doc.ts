@@ -9,7 +9,8 @@ invalid, the server does not start, and the error names the variable.
 
 \`pylon dev\` also reads \`.env.local\` and \`.env\` from the app's folder or the nearest parent \
 folder that has one. The process environment takes precedence over \`.env.local\`, which takes
-precedence over \`.env\`. \`pylon start\` reads no files.
+precedence over \`.env\`. It restarts when one of them is saved.
+\`pylon start\` reads no files.
 
 | Variable | Value | Default | Default in dev mode | Description |
 | --- | --- | --- | --- | --- |

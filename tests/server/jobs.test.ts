@@ -315,6 +315,11 @@ test("an invalid schedule is rejected with the name of its field", async () => {
     const { status, body: answer } = await admin.request("POST", "/api/jobs", body);
     expect([status, answer["error"]]).toMatchObject([400, { code, field }]);
   }
+  const big = { name: "write", payload: large.args };
+  expect((await admin.request("POST", "/api/jobs", big)).body["error"]).toMatchObject({
+    code: "PAYLOAD_TOO_LARGE",
+    field: "payload",
+  });
   for (const path of ["?status=odd", "?limit=0", "?limit=x"])
     expect((await admin.request("GET", `/api/jobs${path}`)).status).toBe(400);
 });

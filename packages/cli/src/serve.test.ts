@@ -128,6 +128,36 @@ test("dev reads .env.local before .env, the process first, and saved files again
   expect(await callFn(again["port"], "env")).toEqual(["process", "local", "saved"]);
 });
 
+test("dev also restarts when an environment file above the app is saved", async () => {
+  using folder = new TempFolder();
+  const env = queryOf("[ctx.env.FIRST, ctx.env.SECOND]");
+  folder.write({ "apps/api/app.ts": APP, "apps/api/functions/env.ts": env });
+  folder.write({ ".env": "FIRST=above\nSECOND=env\n", ".env.local": "FIRST=local\n" });
+  await using dev = new PylonProcess(DEV, join(folder.path, "apps/api"));
+  const { port } = await dev.event();
+  expect(await callFn(port, "env")).toEqual(["local", "env"]);
+  folder.write({ ".env": "SECOND=saved\n" });
+  const again = await dev.event();
+  expect(await callFn(again["port"], "env")).toEqual(["local", "saved"]);
+  // A file that is nearer to the app is read instead, and then the others no longer matter.
+  folder.write({ "apps/.env": "FIRST=near\nSECOND=near\n" });
+  const nearer = await dev.event();
+  expect(await callFn(nearer["port"], "env")).toEqual(["near", "near"]);
+});
+
+test("dev reloads functions from a folder outside of the app", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app/app.ts": APP, "shared/hello.ts": queryOf("'old'") });
+  await using dev = new PylonProcess(DEV, join(folder.path, "app"), {
+    PYLON_FUNCTIONS_DIR: join(folder.path, "shared"),
+  });
+  const { port } = await dev.event();
+  expect(await callFn(port, "hello")).toBe("old");
+  folder.write({ "shared/hello.ts": queryOf("'new'") });
+  expect(await dev.event()).toMatchObject({ code: "DEV_OK", rebuild: 1 });
+  expect(await callFn(port, "hello")).toBe("new");
+});
+
 // If it waited for the drain without a running request, this test would time out.
 test.each(["dev", "start"])(
   "%s exits with 0 on SIGTERM, and does not wait, also through the launcher",

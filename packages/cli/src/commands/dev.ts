@@ -54,6 +54,8 @@ const KEPT = "The previous version keeps running.";
 interface Settings {
   readonly config: Config;
   readonly env: Environment;
+  /** The files from which values of the environment were read. */
+  readonly envFiles: readonly string[];
 }
 
 /** @throws ConfigError */
@@ -71,6 +73,7 @@ function readSettings({ options, output, env: own }: Context, { dir }: AppLocati
   return {
     config: loadConfig(withListenOptions(options, env), overrides),
     env,
+    envFiles: files,
   };
 }
 
@@ -117,6 +120,7 @@ class DevSession {
   /** Null until the app is valid for the first time. */
   #server: PylonServer | null = null;
   #rebuilds = 0;
+  #stopWatching: () => void = () => undefined;
   #working: Promise<void> = Promise.resolve();
 
   constructor(context: Context, location: AppLocation, settings: Settings) {
@@ -130,19 +134,28 @@ class DevSession {
     keepAliveOnUnhandledRejection();
     const stopped = stopSignal();
     // Before the start, so that files saved while it runs are not missed.
-    const stopWatching = watchApp(
-      this.#location.dir,
-      this.#settings.config.functionsDir,
-      (parts) => {
-        this.#enqueue(() => this.#saved(parts)).catch((error: unknown) => this.#failed(error));
-      },
-    );
+    this.#watch();
     const start = this.#enqueue(() => this.#start());
     if (!(await isStarted(start, stopped))) return EXIT.OK;
     await stopped;
-    stopWatching();
+    this.#stopWatching();
     await this.#enqueue(async () => this.#server?.stop());
     return EXIT.OK;
+  }
+
+  /** Watches what the current settings name, and no longer what earlier ones did. */
+  #watch(): void {
+    const stop = this.#stopWatching;
+    const { config, envFiles } = this.#settings;
+    this.#stopWatching = watchApp(
+      this.#location.dir,
+      config.functionsDir,
+      (parts) => {
+        this.#enqueue(() => this.#saved(parts)).catch((error: unknown) => this.#failed(error));
+      },
+      { envFiles },
+    );
+    stop();
   }
 
   /** Runs one task at a time. */
@@ -208,6 +221,7 @@ class DevSession {
       this.#output.warn(`${error.message} The server keeps running with the previous values.`);
       return;
     }
+    this.#watch();
     await this.#server?.stop();
     this.#server = null;
     await this.#start();

@@ -1,5 +1,5 @@
-import { realpathSync } from "node:fs";
-import { sep } from "node:path";
+import { existsSync, realpathSync } from "node:fs";
+import { dirname, sep } from "node:path";
 import * as functions from "@pylonsync/functions";
 import * as functionPlugins from "@pylonsync/functions/plugins";
 import * as simulation from "@pylonsync/functions/simulation";
@@ -52,7 +52,7 @@ export async function importAppFile(file: string, root: string): Promise<AppModu
     const exports: Record<string, unknown> = await inTime(import(file));
     return { exports, printed };
   } catch (error) {
-    await inTime(releaseFailed(file, ownFilesOf(root)));
+    await inTime(releaseFailed(file, ownFilesOf(root, dirname(file))));
     throw error;
   } finally {
     console.log = print;
@@ -95,11 +95,11 @@ function isInstalled(name: string, root: string): boolean {
 const failed = new Set<string>();
 
 /**
- * Removes the modules of the app's folder from the cache, so that the next import reads the files
- * again; its node_modules stay cached.
+ * Removes the modules of the app's folders from the cache, so that the next import reads the files
+ * again; their node_modules stay cached.
  */
-export function forgetApp(root: string): void {
-  const isOwn = ownFilesOf(root);
+export function forgetApp(...folders: readonly string[]): void {
+  const isOwn = ownFilesOf(...folders);
   for (const path of [...Object.keys(require.cache), ...failed]) {
     if (!isOwn(path)) continue;
     delete require.cache[path];
@@ -121,7 +121,8 @@ async function releaseFailed(file: string, isOwn: (path: string) => boolean): Pr
   }
 }
 
-function ownFilesOf(root: string): (path: string) => boolean {
-  const inside = realpathSync(root) + sep;
-  return (path) => path.startsWith(inside) && !path.includes(`${sep}node_modules${sep}`);
+function ownFilesOf(...folders: readonly string[]): (path: string) => boolean {
+  const inside = folders.filter(existsSync).map((folder) => realpathSync(folder) + sep);
+  return (path) =>
+    inside.some((folder) => path.startsWith(folder)) && !path.includes(`${sep}node_modules${sep}`);
 }

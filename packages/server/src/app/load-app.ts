@@ -69,10 +69,10 @@ export async function loadApp(dir: string, options: LoadOptions): Promise<Loaded
       `There is no ${basename(entry)} in ${dir}: create an app with \`pylon init NAME\`, or name ` +
         "its folder.",
     );
-  forgetApp(root);
+  const functionsDir = resolve(root, options.functionsDir ?? "functions");
+  forgetApp(root, functionsDir);
   const diagnostics: Diagnostic[] = [];
   const { manifest, manifestModule } = await loadManifest(entry, root, diagnostics);
-  const functionsDir = resolve(root, options.functionsDir ?? "functions");
   const loaded = await loadFunctions(functionsDir, root, diagnostics);
   return {
     dir: root,

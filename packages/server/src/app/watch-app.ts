@@ -1,5 +1,5 @@
-import { watch } from "node:fs";
-import { basename, sep } from "node:path";
+import { existsSync, watch } from "node:fs";
+import { basename, dirname, resolve, sep } from "node:path";
 import { systemPlatform, type Platform, type Timer } from "../platform.ts";
 
 const SETTLE_MS = 25;
@@ -8,6 +8,13 @@ const IMPORTABLE = /\.([cm]?[jt]sx?|jsonc?|toml|ya?ml|txt|md|sql|html)$/;
 
 /** The part of an app that was saved. */
 export type AppPart = "app" | "functions" | "web" | "env";
+
+/** What is watched besides the app's folder. */
+export interface WatchOptions {
+  /** The files with environment variables that were read; they may be in a folder above the app. */
+  readonly envFiles?: readonly string[];
+  readonly platform?: Pick<Platform, "after">;
+}
 
 /**
  * Watches an app folder and reports what was saved, once for a burst of saves.
@@ -18,37 +25,78 @@ export function watchApp(
   dir: string,
   functionsDir: string,
   onChange: (parts: ReadonlySet<AppPart>) => void,
-  platform: Pick<Platform, "after"> = systemPlatform,
+  { envFiles = [], platform = systemPlatform }: WatchOptions = {},
 ): () => void {
   const parts = new Set<AppPart>();
   let timer: Timer | null = null;
-  const watcher = watch(dir, { recursive: true }, (_event, file) => {
-    const part = file === null ? undefined : partOf(file, functionsDir);
+  const saved = (part: AppPart | undefined): void => {
     if (part === undefined) return;
     parts.add(part);
     timer?.cancel();
     timer = platform.after(SETTLE_MS, () => {
-      const saved = new Set(parts);
+      const all = new Set(parts);
       parts.clear();
-      onChange(saved);
+      onChange(all);
     });
-  });
+  };
+  const watchers = [
+    watch(dir, { recursive: true }, (_event, file) => {
+      saved(file === null ? undefined : partOf(file, functionsDir));
+    }),
+    ...outerFolders(resolve(dir), functionsDir).map((folder) =>
+      watch(folder, { recursive: true }, (_event, file) => {
+        saved(file !== null && isImportable(file) ? "functions" : undefined);
+      }),
+    ),
+    ...foldersAbove(resolve(dir), envFiles).map((folder) =>
+      watch(folder, (_event, file) => saved(file !== null && isEnvFile(file) ? "env" : undefined)),
+    ),
+  ];
   return () => {
     timer?.cancel();
-    watcher.close();
+    for (const watcher of watchers) watcher.close();
   };
+}
+
+/** Returns the folder of the functions if it is not in the app's folder. */
+function outerFolders(dir: string, functionsDir: string): string[] {
+  const folder = resolve(dir, functionsDir);
+  return folder.startsWith(`${dir}${sep}`) || !existsSync(folder) ? [] : [folder];
+}
+
+/**
+ * Returns the folders above the app up to the one whose files are read: a file that is created in
+ * one of them is read instead.
+ */
+function foldersAbove(dir: string, envFiles: readonly string[]): string[] {
+  const last = envFiles.map((file) => dirname(file)).find((folder) => folder !== dir);
+  const folders: string[] = [];
+  for (let at = dir; last !== undefined && at !== last && dirname(at) !== at;) {
+    at = dirname(at);
+    folders.push(at);
+  }
+  return folders;
+}
+
+function isEnvFile(name: string): boolean {
+  return name === ".env" || name === ".env.local";
 }
 
 function partOf(file: string, functionsDir: string): AppPart | undefined {
   const parts = file.split(sep);
   const name = basename(file);
-  if (name === ".env" || name === ".env.local") return "env";
-  if (
-    parts.some((part) => part.startsWith(".") || part === "node_modules") ||
-    name.startsWith("pylon.")
-  )
-    return undefined;
+  if (isEnvFile(name)) return "env";
+  if (isPrivate(parts) || name.startsWith("pylon.")) return undefined;
   if (parts[0] === "web" || parts[0] === "public") return "web";
   if (!IMPORTABLE.test(name)) return undefined;
   return parts[0] === functionsDir ? "functions" : "app";
+}
+
+function isImportable(file: string): boolean {
+  return IMPORTABLE.test(file) && !isPrivate(file.split(sep));
+}
+
+/** Whether a file is in a folder that contains no code of the app. */
+function isPrivate(parts: readonly string[]): boolean {
+  return parts.some((part) => part.startsWith(".") || part === "node_modules");
 }

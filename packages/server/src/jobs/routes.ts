@@ -163,7 +163,10 @@ function inWireNames<Result>(schedule: () => Result): Result {
       field === "delay_secs"
         ? "The delay must be a number of seconds from 0 to ten years."
         : error.message;
-    throw new PylonError(error.code, message, { field, hint: error.hint });
+    const details = { field, hint: error.hint };
+    if (error.code === "PAYLOAD_TOO_LARGE")
+      throw new PylonError("PAYLOAD_TOO_LARGE", message, details);
+    throw new PylonError("INVALID_ARGS", message, details);
   }
 }
 
