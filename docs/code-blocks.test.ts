@@ -76,7 +76,7 @@ async function serve(blocks: readonly CodeBlock[], dir: string): Promise<PylonSe
 }
 
 function isFile(label: string): boolean {
-  return /^[\w/.-]+\.\w+$/.test(label);
+  return /^[\w/.+-]+\.\w+$/.test(label);
 }
 
 async function runBlocks(

@@ -73,6 +73,13 @@ test("an image is shown, stored, put into the form, and removed again", async ()
   expect(await drawn.count()).toBe(0);
 }, 60_000);
 
+test("an image that the browser can't show is uploaded without a preview", async () => {
+  await choose("photo.heic", "image/heic", Buffer.from("no image"));
+  await page.locator("output").filter({ hasText: "/api/files/" }).waitFor();
+  await page.locator("img.pylon-preview").waitFor({ state: "detached" });
+  expect(await page.locator(".pylon-file-name").textContent()).toContain("photo.heic");
+}, 60_000);
+
 test("a rejected file is reported at the input, and another file can be chosen", async () => {
   await choose("list.txt", "text/plain", Buffer.from("Buy milk"));
   await page.getByRole("alert").filter({ hasText: /\w/ }).waitFor();

@@ -12,6 +12,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   seed: async () => (await import("./commands/seed.ts")).seed,
   backup: async () => (await import("./commands/backup.ts")).backup,
   restore: async () => (await import("./commands/restore.ts")).restore,
+  "copy-to-postgres": async () => (await import("./commands/copy-to-postgres.ts")).copyToPostgres,
   resync: async () => (await import("./commands/resync.ts")).resync,
   codegen: async () => (await import("./commands/codegen.ts")).codegen,
   test: async () => (await import("./commands/test.ts")).test,

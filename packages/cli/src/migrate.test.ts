@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { Database } from "bun:sqlite";
-import { noteApp, pylon, TempFolder } from "./testing/pylon-process.ts";
+import { noteApp, pylon, PylonProcess, TempFolder } from "./testing/pylon-process.ts";
 
 async function migrate(
   folder: TempFolder,
@@ -118,6 +118,26 @@ test("a conversion is applied without dropping what the app no longer declares",
   });
   folder.write({ "app.ts": noteApp("text: field.int().convert(Number), extra: field.string()") });
   expect(await migrate(folder, "plan")).toMatchObject({ exitCode: 0 });
+});
+
+test("a conversion waits until no server reads the old values; an addition does not", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": noteApp("text: field.string()") });
+  await using server = new PylonProcess(["start", "--json", "--port", "0"], folder.path);
+  await server.event();
+  const added = "text: field.string(), more: field.int().optional()";
+  folder.write({ "app.ts": noteApp(added) });
+  expect(await migrate(folder, "apply", "--yes")).toMatchObject({ json: { applied: 1 } });
+  folder.write({ "app.ts": noteApp("text: field.int().convert(Number.parseFloat)") });
+  expect(await migrate(folder, "apply", "--yes")).toMatchObject({
+    exitCode: 1,
+    json: { code: "MIGRATE_IN_USE" },
+  });
+  await server.end();
+  expect(await migrate(folder, "apply", "--yes")).toMatchObject({
+    exitCode: 0,
+    json: { code: "MIGRATE_OK", applied: 1 },
+  });
 });
 
 test("a required field without a default can't be added to existing rows", async () => {

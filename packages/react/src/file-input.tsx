@@ -149,7 +149,7 @@ function Chosen({
   );
 }
 
-/** A preview, if the file is an image. */
+/** A preview, if the file is an image that the browser can show: few can show HEIC photos. */
 function Preview({ file }: { readonly file: File }): ReactElement | null {
   const [url, setUrl] = useState<string | null>(null);
   useEffect(() => {
@@ -161,7 +161,8 @@ function Preview({ file }: { readonly file: File }): ReactElement | null {
       setUrl(null);
     };
   }, [file]);
-  return url === null ? null : <img className="pylon-preview" src={url} alt="" />;
+  if (url === null) return null;
+  return <img className="pylon-preview" src={url} alt="" onError={() => setUrl(null)} />;
 }
 
 const UNITS = ["B", "kB", "MB", "GB", "TB"] as const;

@@ -21,6 +21,7 @@ import {
 import { nearest } from "@pylonsync/query";
 import { ENTRY, locateApp } from "../app-dir.ts";
 import { manifestOf } from "../backup/app-data.ts";
+import { takeDatabase } from "../backup/take-database.ts";
 import { applyOwnership, makeFolderOf, ownershipOf } from "../backup/ownership.ts";
 import { counted } from "../counted.ts";
 import { defineCommand, type CommandContext } from "../command.ts";
@@ -35,6 +36,7 @@ const ACTIONS = ["plan", "apply", "status", "create"] as const;
 type Action = (typeof ACTIONS)[number];
 
 type Store = Awaited<ReturnType<typeof openStore>>;
+type Database = ReturnType<typeof loadConfig>["database"];
 
 const OPTIONS = {
   plan: { type: "boolean", summary: "Only show the steps, whichever action is given." },
@@ -94,6 +96,7 @@ export const migrate = defineCommand({
       // For a new database it was asked before; but a server may have created it in the meantime.
       if (!(isNew && stored === null) && !(await confirmPlan(context, place, plan, kept)))
         return EXIT.OK;
+      using _lock = await lockedFor(kept ?? plan, database);
       await apply(context, { store, place, manifest, plan, kept });
       return EXIT.OK;
     } finally {
@@ -117,6 +120,21 @@ function keptSteps({ options }: Context, plan: Plan, start: StartPlan): Steps | 
   if (!plan.destructive || options["allow-destructive"] === true) return undefined;
   const isUseful = start.problems.length === 0 && start.migration.steps.length > 0;
   return isUseful ? start : undefined;
+}
+
+/**
+ * Locks a SQLite database for steps after which a server that is running on it would misread rows,
+ * and tell clients nothing of the new values.
+ *
+ * @throws CommandError MIGRATE_IN_USE
+ */
+async function lockedFor({ migration }: Steps, database: Database): Promise<Disposable | null> {
+  const isForNewVersion = migration.steps.some(
+    (step) => "destructive" in step || step.kind === "convert_column",
+  );
+  return isForNewVersion && database.kind === "sqlite"
+    ? takeDatabase(database.path, "MIGRATE_IN_USE")
+    : null;
 }
 
 interface Applied {

@@ -187,6 +187,28 @@ test("numbers inputs across connections, and reports dropped and rejected ones",
   expect(errors).toEqual(["The input was dropped: the shard is not connected.", "Not that one."]);
 });
 
+test("reports the inputs that were under way when the connection was lost", () => {
+  const machine = new Machine();
+  const { client } = machine.connect();
+  const lost: unknown[] = [];
+  client.onError((error) => lost.push("body" in error ? error.body : error));
+  machine.socket.onopen?.();
+  for (let n = 0; n < 5; n += 1) client.send({ n });
+  machine.socket.hear({ tick: 1, snapshot: {}, ack: 2 });
+  machine.socket.hear({ refused: 4, code: "NO", message: "No." });
+  machine.socket.onclose?.({ code: 1006, reason: "" });
+  expect(lost).toMatchObject([{ client_seq: 4 }, { code: "UNREACHABLE", client_seqs: [3, 5] }]);
+  // Nothing is reported twice, or after the app has closed the connection itself.
+  machine.pauses[0]?.run();
+  machine.socket.onopen?.();
+  machine.socket.onclose?.({ code: 1006, reason: "" });
+  machine.pauses.at(-1)?.run();
+  machine.socket.onopen?.();
+  client.send({ n: 6 });
+  client.close();
+  expect(lost).toHaveLength(2);
+});
+
 test("reconnects with growing delays, from the first one again after a connection", () => {
   const machine = new Machine();
   const { closes } = machine.connect({ reconnectBackoffMs: 100 });

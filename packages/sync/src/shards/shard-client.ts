@@ -55,7 +55,11 @@ export interface ShardClient<TSnapshot = unknown, TInput = unknown> {
    * @param ack the number of the last input that the view includes; null before the first
    */
   onSnapshot(listener: (snapshot: TSnapshot, tick: number, ack: number | null) => void): () => void;
-  /** Listens to inputs that were not sent or were rejected, and to failed connections. */
+  /**
+   * Listens to inputs that were not sent or were rejected, and to failed connections. When the
+   * connection is lost, `error.body.client_seqs` has the numbers of the inputs that were sent and
+   * not confirmed: each of them was applied, or was lost.
+   */
   onError(listener: (error: Error) => void): () => void;
   onOpen(listener: () => void): () => void;
   /** Listens to closed connections. @param willReturn whether it reconnects automatically */
@@ -74,6 +78,8 @@ export interface ShardClient<TSnapshot = unknown, TInput = unknown> {
 
 const DEFAULT_BACKOFF_MS = 500;
 const MAX_BACKOFF_MS = 10_000;
+/** The number of inputs that can be reported as unconfirmed: some seconds of a game. */
+const MAX_UNCONFIRMED = 256;
 /** Close codes after which reconnecting would fail in the same way. */
 const FINAL: ReadonlySet<number> = new Set([
   CloseCode.UNAUTHORIZED,
@@ -146,6 +152,8 @@ class ShardSocketClient {
   #cancelRetry: () => void = () => undefined;
   #attempts = 0;
   #clientSeq = 0;
+  /** The inputs that were sent over the socket and are neither confirmed nor rejected. */
+  readonly #unconfirmed = new Set<number>();
   #isWanted = true;
   #view: unknown = null;
   /** The tick of the last view; null before the first of a connection. */
@@ -216,9 +224,11 @@ class ShardSocketClient {
 
   send(input: unknown, seen?: number): number {
     this.#clientSeq += 1;
-    if (this.isOpen && this.#socket !== null)
+    if (this.isOpen && this.#socket !== null) {
+      this.#unconfirmed.add(this.#clientSeq);
+      this.#unconfirmed.delete(this.#clientSeq - MAX_UNCONFIRMED);
       this.#socket.send(JSON.stringify({ input, client_seq: this.#clientSeq, seen }));
-    else
+    } else
       this.errors.emit(
         PylonClientError.ofClient(
           "UNREACHABLE",
@@ -267,6 +277,7 @@ class ShardSocketClient {
   #take(frame: v.InferOutput<typeof ShardFrameSchema>): void {
     if ("refused" in frame) {
       const { refused, code, message } = frame;
+      if (refused !== null) this.#unconfirmed.delete(refused);
       this.errors.emit(new PylonClientError(0, { code, message, client_seq: refused }));
       return;
     }
@@ -274,13 +285,33 @@ class ShardSocketClient {
       this.#reconnectToken = frame.reconnect;
       return;
     }
-    if (frame.ack !== undefined) this.#ack = frame.ack;
+    if (frame.ack !== undefined) this.#acknowledged(frame.ack);
     if ("delta" in frame) {
       if (frame.base !== this.#viewTick) throw new Error("A delta without its base.");
       this.#show(applyShardDelta(this.#view, frame.delta), frame.tick);
     } else if ("snapshot" in frame) this.#show(frame.snapshot, frame.tick);
     else if (this.#viewTick !== null)
       this.views.emit({ view: this.#view, tick: frame.tick, ack: this.#ack });
+  }
+
+  #acknowledged(ack: number): void {
+    this.#ack = ack;
+    for (const seq of this.#unconfirmed) if (seq <= ack) this.#unconfirmed.delete(seq);
+  }
+
+  /** Reports the inputs that were under way when the connection was lost. */
+  #reportUnconfirmed(): void {
+    const seqs = [...this.#unconfirmed];
+    this.#unconfirmed.clear();
+    if (seqs.length === 0 || !this.#isWanted) return;
+    this.errors.emit(
+      new PylonClientError(0, {
+        code: "UNREACHABLE",
+        message: "The connection was lost before the shard had confirmed the last inputs.",
+        hint: "They may have been applied: send those again that the next view does not contain.",
+        client_seqs: seqs,
+      }),
+    );
   }
 
   #takeBytes(bytes: ArrayBuffer): void {
@@ -292,7 +323,7 @@ class ShardSocketClient {
     const slots = (this.#slots ??= new SlotReader(this.#view));
     const { tick, base, ack, delta } = slots.read(bytes);
     if (base !== this.#viewTick) throw new Error("A step without its base.");
-    if (ack !== null) this.#ack = ack;
+    if (ack !== null) this.#acknowledged(ack);
     this.#show(applyShardDelta(this.#view, delta), tick);
     this.#slots = slots;
   }
@@ -307,6 +338,7 @@ class ShardSocketClient {
   #ended(code: number, reason: string): void {
     this.#socket = null;
     this.isOpen = false;
+    this.#reportUnconfirmed();
     const { autoReconnect = true, reconnectBackoffMs = DEFAULT_BACKOFF_MS } = this.#options;
     // Disconnected for too long: reconnects as at first.
     const isOver = code === CloseCode.JOIN_TOKEN_REFUSED && this.#reconnectToken !== null;

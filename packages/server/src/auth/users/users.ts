@@ -6,7 +6,7 @@ import type { Committer } from "../../data/commit.ts";
 import type { DataModel } from "../../data/model.ts";
 import type { Platform } from "../../platform.ts";
 import { normaliseEmail } from "../../schema/email-address.ts";
-import type { Entity } from "../../schema/schema.ts";
+import { isServerWritten, type Entity } from "../../schema/schema.ts";
 import type { Reader, Store, StoredRow, Transaction, Value } from "../../store/store.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import type { Sessions } from "../sessions/sessions.ts";
@@ -237,8 +237,9 @@ export class Users {
     const guess = email === undefined ? undefined : normaliseEmail(email).split("@")[0];
     for (const name of NAMES) {
       // The app may ask for another name than displayName later, so only a required field gets it.
-      const isWanted = name === "displayName" || fields.get(name)?.optional === false;
-      if (isWanted && fields.has(name) && guess !== undefined) values[name] = guess;
+      const field = fields.get(name);
+      if (field === undefined || isServerWritten(field) || guess === undefined) continue;
+      if (name === "displayName" || !field.optional) values[name] = guess;
     }
     if (fields.get("avatarColor")?.kind === "string")
       values["avatarColor"] = avatarColorOf(email === undefined ? id : normaliseEmail(email));
@@ -254,7 +255,10 @@ export class Users {
     const now = new Date(this.#options.platform.now()).toISOString();
     const values: Record<string, Value> = {};
     const set = (name: string, value: Value | undefined): void => {
-      if (value !== undefined && fields.has(name)) values[name] = value;
+      const field = fields.get(name);
+      // The app may have the server set `createdAt`, or compute a name.
+      if (value !== undefined && field !== undefined && !isServerWritten(field))
+        values[name] = value;
     };
     const email = profile.email === undefined ? undefined : normaliseEmail(profile.email);
     set("email", email);
