@@ -89,6 +89,8 @@ import {
   MAX_SUBSCRIBE_BYTES,
   MAX_SUBSCRIPTION_ROWS,
   MAX_SUBSCRIPTION_TERMS,
+  MAX_SUBSCRIPTION_CHARACTERS,
+  MAX_SUBSCRIPTION_SEARCHES,
   MAX_SUBSCRIPTIONS,
   MAX_TOPIC_LENGTH,
   MAX_STREAM_BUFFER,
@@ -491,6 +493,18 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
       [
         "subscriptions per connection, including live functions",
         number(MAX_SUBSCRIPTIONS),
+        "",
+        "`SUBSCRIPTION_LIMIT_REACHED`",
+      ],
+      [
+        "queries and arguments of all subscriptions of a connection, as JSON",
+        bytes(MAX_SUBSCRIPTION_CHARACTERS),
+        "",
+        "`SUBSCRIPTION_LIMIT_REACHED`",
+      ],
+      [
+        "`$like`, `$ilike`, `$has` and `$hasAny` in all subscriptions of a connection",
+        number(MAX_SUBSCRIPTION_SEARCHES),
         "",
         "`SUBSCRIPTION_LIMIT_REACHED`",
       ],

@@ -1,4 +1,9 @@
-import { LIVE_PROTOCOL, MAX_SUBSCRIPTIONS } from "@pylonsync/protocol";
+import {
+  LIVE_PROTOCOL,
+  MAX_SUBSCRIPTION_CHARACTERS,
+  MAX_SUBSCRIPTION_SEARCHES,
+  MAX_SUBSCRIPTIONS,
+} from "@pylonsync/protocol";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { aMoment, TestClient, until } from "../support/client.ts";
@@ -143,6 +148,45 @@ test("an invalid subscription is rejected by its id, and the others continue", a
   });
   await until(() => socket.all("ready").length === MAX_SUBSCRIPTIONS);
   socket.socket.close();
+});
+
+test("T17: what the subscriptions of a connection search and keep is limited in total", async () => {
+  const searches = 16;
+  const searching = (id: number) => ({
+    type: "subscribe",
+    id,
+    entity: "Notice",
+    where: {
+      $or: Array.from({ length: searches }, (_, n) => ({ text: { $ilike: `${id} ${n}` } })),
+    },
+  });
+  const length = MAX_SUBSCRIPTION_CHARACTERS / 3;
+  const large = (id: number) => ({
+    type: "subscribe",
+    id,
+    entity: "Notice",
+    where: {
+      text: {
+        $in: Array.from({ length: length / 500 }, (_, n) => `${id} ${n} ${"x".repeat(500)}`),
+      },
+    },
+  });
+  for (const [ask, most] of [
+    [searching, Math.floor(MAX_SUBSCRIPTION_SEARCHES / searches)],
+    [large, 2],
+  ] as const) {
+    const socket = await QuerySocket.open(await TestClient.guest(server.url));
+    for (let id = 1; id <= most + 1; id += 1) {
+      socket.send(ask(id));
+      await until(() => socket.all("joined").length + socket.all("error").length === id);
+    }
+    const refused = { id: most + 1, code: "SUBSCRIPTION_LIMIT_REACHED" };
+    expect(socket.all("error")).toMatchObject([refused]);
+    socket.send({ type: "unsubscribe", id: 1 });
+    socket.send(ask(most + 2));
+    await until(() => socket.all("joined").some(({ id }) => id === most + 2));
+    socket.socket.close();
+  }
 });
 
 test("a row that becomes readable with time reaches a client that returns later", async () => {
