@@ -150,7 +150,7 @@ test("an invalid subscription is rejected by its id, and the others continue", a
   socket.socket.close();
 });
 
-test("T17: what the subscriptions of a connection search and keep is limited in total", async () => {
+test("T17: what all subscriptions of a connection search and keep is limited", async () => {
   const searches = 16;
   const searching = (id: number) => ({
     type: "subscribe",
