@@ -138,7 +138,7 @@ test("highlights are positions in the text and no markup", async () => {
   expect(shown?.marks.map(([start, end]) => shown.text.slice(start, end))).toEqual(["Searches"]);
 });
 
-test("T17: the texts of a response are searched for highlights as far as it takes no long", async () => {
+test("T17: the highlights of many long texts take a limited time", async () => {
   await using app = await openAppData(articles);
   const far = (at: number): string => `${`w${at} é `.repeat(16_000)}zebra ${at}`;
   await app.store.transact(async (tx) => {
