@@ -49,6 +49,7 @@ import {
   MAX_LOOSE_FILES_OF_GUEST,
   MAX_OPEN_UPLOADS,
   MAX_PAGE_BYTES,
+  MAX_ORDER_CHARACTERS,
   MAX_PAGE_SIZE,
   MAX_CHANGE_BYTES,
   MAX_PUSH_BYTES,
@@ -531,6 +532,14 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
         "",
         "`INVALID_QUERY`",
       ],
+      [
+        "values by which the rows of a subscription with a limit, or of an included relation, " +
+          "are ordered, in total",
+        bytes(MAX_ORDER_CHARACTERS),
+        "",
+        "`RESULT_TOO_LARGE`",
+      ],
+      ["rows of a subscription with a limit", bytes(MAX_RESULT_BYTES), "", "`RESULT_TOO_LARGE`"],
       ["levels of `include` in a subscription", number(MAX_INCLUDE_DEPTH), "", "`INVALID_QUERY`"],
       [
         "included relations of a subscription, at all " + "levels",

@@ -189,6 +189,32 @@ test("T17: what all subscriptions of a connection search and keep is limited", a
   }
 });
 
+test("T17: a window neither reads nor keeps more than a limited number of bytes", async () => {
+  const write = (channelId: string, id: string, text: string): Promise<unknown> =>
+    admin.insert("Message", { id, channelId, text, at: 1 });
+  for (const name of ["a", "b"]) await write("long", `long-${name}`, name.repeat(100_000));
+  await write("long", "long-c", "c".repeat(200_000));
+  for (let n = 0; n < 10; n += 1) await write("large", `large-${n}`, `${n}`.repeat(900_000));
+  const socket = await QuerySocket.open(admin);
+  const refusal = (id: number) => socket.all("error").find((one) => one.id === id)?.code;
+  const ask = async (id: number, channelId: string, order: object, limit: number) => {
+    socket.send({ type: "subscribe", id, entity: "Message", where: { channelId }, order, limit });
+    const number = () => socket.all("joined").find((one) => one.id === id)?.sub;
+    const isReady = () => socket.all("ready").some(({ sub }) => sub === number());
+    await until(() => refusal(id) !== undefined || isReady());
+    return refusal(id) ?? "ready";
+  };
+  expect(await ask(1, "long", { at: "asc" }, 3)).toBe("ready");
+  expect(await ask(2, "long", { text: "asc" }, 3)).toBe("RESULT_TOO_LARGE");
+  expect(await ask(3, "large", { at: "asc" }, 10)).toBe("RESULT_TOO_LARGE");
+  // The third row takes the place of the first one, and is too long.
+  expect(await ask(4, "long", { text: "asc" }, 2)).toBe("ready");
+  await admin.request("DELETE", "/api/entities/Message/long-a");
+  await until(() => refusal(4) !== undefined);
+  expect([refusal(4), refusal(1)]).toEqual(["RESULT_TOO_LARGE", undefined]);
+  socket.socket.close();
+});
+
 test("a row that becomes readable with time reaches a client that returns later", async () => {
   const clock = stillClock();
   const own = await startServer(timed, {}, clock.platform);

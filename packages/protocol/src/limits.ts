@@ -145,6 +145,11 @@ export const MAX_SUBSCRIPTION_CHARACTERS = 256 * KIB;
  * of a connection: each change of a row is compared with them.
  */
 export const MAX_SUBSCRIPTION_SEARCHES = 200;
+/**
+ * The maximum length of the values that the rows of a subscription with a limit, or of an included
+ * relation, are ordered by, in total: the server keeps them.
+ */
+export const MAX_ORDER_CHARACTERS = 256 * KIB;
 /** The maximum nesting depth of `include` in a query or a subscription. */
 export const MAX_INCLUDE_DEPTH = 4;
 /** The maximum number of relations that a query or a subscription includes, at all levels. */

@@ -30,6 +30,7 @@ import { Loader, type Joiner, type LoaderOptions } from "./loader.ts";
 import { parseQuery } from "./parse-query.ts";
 import type { SocketPushes } from "./socket-pushes.ts";
 import {
+  checkOrder,
   checkWeight,
   keptCharacters,
   searchesIn,
@@ -230,6 +231,7 @@ export class LiveQueries {
         limit: window.limit + 1,
       }),
     );
+    if (window !== null) checkOrder(window);
   }
 
   /** Reads the subscription again for all its members. */

@@ -1,4 +1,5 @@
 import {
+  MAX_ORDER_CHARACTERS,
   MAX_SUBSCRIPTION_CHARACTERS,
   MAX_SUBSCRIPTION_SEARCHES,
   PylonError,
@@ -29,6 +30,20 @@ export function checkWeight(now: SubscriptionWeight, added: SubscriptionWeight):
     throw tooMany(`${MAX_SUBSCRIPTION_CHARACTERS} characters of queries and arguments`);
   if (now.searches + added.searches > MAX_SUBSCRIPTION_SEARCHES)
     throw tooMany(`${MAX_SUBSCRIPTION_SEARCHES} conditions with $like, $ilike, $has and $hasAny`);
+}
+
+/**
+ * Checks what is kept of the rows that a subscription, or an included relation of it, shows.
+ *
+ * @throws PylonError RESULT_TOO_LARGE
+ */
+export function checkOrder({ characters }: { readonly characters: number }): void {
+  if (characters <= MAX_ORDER_CHARACTERS) return;
+  throw new PylonError(
+    "RESULT_TOO_LARGE",
+    `The values that the rows are ordered by have more than ${MAX_ORDER_CHARACTERS} characters.`,
+    { hint: "Order by a field with shorter values, or reduce the limit." },
+  );
 }
 
 /** The length of what is kept of a request: not the rows that its client knows. */
