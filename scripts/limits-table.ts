@@ -50,6 +50,7 @@ import {
   MAX_LOOSE_FILES_OF_GUEST,
   MAX_OPEN_UPLOADS,
   MAX_PAGE_BYTES,
+  MAX_ORDER_CHARACTERS,
   MAX_PAGE_SIZE,
   MAX_CHANGE_BYTES,
   MAX_PUSH_BYTES,
@@ -90,6 +91,8 @@ import {
   MAX_SUBSCRIBE_BYTES,
   MAX_SUBSCRIPTION_ROWS,
   MAX_SUBSCRIPTION_TERMS,
+  MAX_SUBSCRIPTION_CHARACTERS,
+  MAX_SUBSCRIPTION_SEARCHES,
   MAX_SUBSCRIPTIONS,
   MAX_TOPIC_LENGTH,
   MAX_STREAM_BUFFER,
@@ -496,6 +499,18 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
         "`SUBSCRIPTION_LIMIT_REACHED`",
       ],
       [
+        "queries and arguments of all subscriptions of a connection, as JSON",
+        bytes(MAX_SUBSCRIPTION_CHARACTERS),
+        "",
+        "`SUBSCRIPTION_LIMIT_REACHED`",
+      ],
+      [
+        "`$like`, `$ilike`, `$has` and `$hasAny` in all subscriptions of a connection",
+        number(MAX_SUBSCRIPTION_SEARCHES),
+        "",
+        "`SUBSCRIPTION_LIMIT_REACHED`",
+      ],
+      [
         "documents to which a socket is subscribed",
         number(MAX_DOCUMENT_SUBSCRIPTIONS),
         "",
@@ -524,6 +539,14 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
         "",
         "`INVALID_QUERY`",
       ],
+      [
+        "values by which the rows of a subscription with a limit, or of an included relation, " +
+          "are ordered, in total",
+        bytes(MAX_ORDER_CHARACTERS),
+        "",
+        "`RESULT_TOO_LARGE`",
+      ],
+      ["rows of a subscription with a limit", bytes(MAX_RESULT_BYTES), "", "`RESULT_TOO_LARGE`"],
       ["levels of `include` in a subscription", number(MAX_INCLUDE_DEPTH), "", "`INVALID_QUERY`"],
       [
         "included relations of a subscription, at all " + "levels",

@@ -1,4 +1,9 @@
-import { LIVE_PROTOCOL, MAX_SUBSCRIPTIONS } from "@pylonsync/protocol";
+import {
+  LIVE_PROTOCOL,
+  MAX_SUBSCRIPTION_CHARACTERS,
+  MAX_SUBSCRIPTION_SEARCHES,
+  MAX_SUBSCRIPTIONS,
+} from "@pylonsync/protocol";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { aMoment, TestClient, until } from "../support/client.ts";
@@ -142,6 +147,71 @@ test("an invalid subscription is rejected by its id, and the others continue", a
     code: "SUBSCRIPTION_LIMIT_REACHED",
   });
   await until(() => socket.all("ready").length === MAX_SUBSCRIPTIONS);
+  socket.socket.close();
+});
+
+test("T17: what all subscriptions of a connection search and keep is limited", async () => {
+  const searches = 16;
+  const searching = (id: number) => ({
+    type: "subscribe",
+    id,
+    entity: "Notice",
+    where: {
+      $or: Array.from({ length: searches }, (_, n) => ({ text: { $ilike: `${id} ${n}` } })),
+    },
+  });
+  const length = MAX_SUBSCRIPTION_CHARACTERS / 3;
+  const large = (id: number) => ({
+    type: "subscribe",
+    id,
+    entity: "Notice",
+    where: {
+      text: {
+        $in: Array.from({ length: length / 500 }, (_, n) => `${id} ${n} ${"x".repeat(500)}`),
+      },
+    },
+  });
+  for (const [ask, most] of [
+    [searching, Math.floor(MAX_SUBSCRIPTION_SEARCHES / searches)],
+    [large, 2],
+  ] as const) {
+    const socket = await QuerySocket.open(await TestClient.guest(server.url));
+    for (let id = 1; id <= most + 1; id += 1) {
+      socket.send(ask(id));
+      await until(() => socket.all("joined").length + socket.all("error").length === id);
+    }
+    const refused = { id: most + 1, code: "SUBSCRIPTION_LIMIT_REACHED" };
+    expect(socket.all("error")).toMatchObject([refused]);
+    socket.send({ type: "unsubscribe", id: 1 });
+    socket.send(ask(most + 2));
+    await until(() => socket.all("joined").some(({ id }) => id === most + 2));
+    socket.socket.close();
+  }
+});
+
+test("T17: a window neither reads nor keeps more than a limited number of bytes", async () => {
+  const write = (channelId: string, id: string, text: string): Promise<unknown> =>
+    admin.insert("Message", { id, channelId, text, at: 1 });
+  for (const name of ["a", "b"]) await write("long", `long-${name}`, name.repeat(100_000));
+  await write("long", "long-c", "c".repeat(200_000));
+  for (let n = 0; n < 10; n += 1) await write("large", `large-${n}`, `${n}`.repeat(900_000));
+  const socket = await QuerySocket.open(admin);
+  const refusal = (id: number) => socket.all("error").find((one) => one.id === id)?.code;
+  const ask = async (id: number, channelId: string, order: object, limit: number) => {
+    socket.send({ type: "subscribe", id, entity: "Message", where: { channelId }, order, limit });
+    const number = () => socket.all("joined").find((one) => one.id === id)?.sub;
+    const isReady = () => socket.all("ready").some(({ sub }) => sub === number());
+    await until(() => refusal(id) !== undefined || isReady());
+    return refusal(id) ?? "ready";
+  };
+  expect(await ask(1, "long", { at: "asc" }, 3)).toBe("ready");
+  expect(await ask(2, "long", { text: "asc" }, 3)).toBe("RESULT_TOO_LARGE");
+  expect(await ask(3, "large", { at: "asc" }, 10)).toBe("RESULT_TOO_LARGE");
+  // The third row takes the place of the first one, and is too long.
+  expect(await ask(4, "long", { text: "asc" }, 2)).toBe("ready");
+  await admin.request("DELETE", "/api/entities/Message/long-a");
+  await until(() => refusal(4) !== undefined);
+  expect([refusal(4), refusal(1)]).toEqual(["RESULT_TOO_LARGE", undefined]);
   socket.socket.close();
 });
 

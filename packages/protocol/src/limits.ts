@@ -135,6 +135,21 @@ export const MAX_SUBSCRIPTIONS = 100;
 export const MAX_SUBSCRIPTION_ROWS = 100_000;
 /** The maximum number of conditions in the `where` of a subscription. */
 export const MAX_SUBSCRIPTION_TERMS = 64;
+/**
+ * The maximum length of the queries and arguments of all subscriptions of a connection, as JSON:
+ * the server keeps them.
+ */
+export const MAX_SUBSCRIPTION_CHARACTERS = 256 * KIB;
+/**
+ * The maximum number of conditions that scan a whole value, such as `$like`, in all subscriptions
+ * of a connection: each change of a row is compared with them.
+ */
+export const MAX_SUBSCRIPTION_SEARCHES = 200;
+/**
+ * The maximum length of the values that the rows of a subscription with a limit, or of an included
+ * relation, are ordered by, in total: the server keeps them.
+ */
+export const MAX_ORDER_CHARACTERS = 256 * KIB;
 /** The maximum nesting depth of `include` in a query or a subscription. */
 export const MAX_INCLUDE_DEPTH = 4;
 /** The maximum number of relations that a query or a subscription includes, at all levels. */

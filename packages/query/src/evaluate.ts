@@ -1,4 +1,5 @@
 import { foldCase } from "./case-fold.ts";
+import { foldedForm } from "./folded-texts.ts";
 import { compareNumerals, compareValues } from "./compare.ts";
 import { readPath, type ToForm } from "./path-value.ts";
 import type { CompareExpr, CompareOp, Env, Expr, InExpr, PathExpr, Values } from "./expr.ts";
@@ -104,7 +105,7 @@ function compileFoldedTest(text: Expr, part: string, toForm: ToForm): Test {
   const folded = foldCase(part);
   return (env) => {
     const value = read(env);
-    return typeof value === "string" && foldCase(value).includes(folded);
+    return typeof value === "string" && foldedForm(value).includes(folded);
   };
 }
 

@@ -23,7 +23,7 @@ export function searchedWords(text: string, field: string): string[] {
       `A search query may have at most ${MAX_SEARCH_LENGTH} characters.`,
       { field, hint: "Search for fewer words." },
     );
-  const words = [...new Set(wordsOf(text).map(({ word }) => word))];
+  const words = [...new Set(Array.from(wordsOf(text), ({ word }) => word))];
   if (words.length > MAX_SEARCH_WORDS)
     throw new PylonError(
       "INVALID_QUERY",
@@ -36,17 +36,21 @@ export function searchedWords(text: string, field: string): string[] {
   return words;
 }
 
-/** All words of a text, in order. */
-export function wordsOf(text: string): WordAt[] {
-  return [...text.toWellFormed().matchAll(WORD)].map(({ 0: found, index }) => ({
-    word: found.normalize("NFC").toLowerCase(),
-    start: index,
-    end: index + found.length,
-  }));
+/** All words of a text, in order, each read when it is needed. */
+export function* wordsOf(text: string): Generator<WordAt> {
+  for (const { 0: found, index } of text.toWellFormed().matchAll(WORD))
+    yield {
+      word: found.normalize("NFC").toLowerCase(),
+      start: index,
+      end: index + found.length,
+    };
 }
+
+const ASCII = /^[\0-\x7f]*$/;
 
 /** The word without its accents, as search compares words. */
 export function withoutAccents(word: string): string {
+  if (ASCII.test(word)) return word;
   return word
     .normalize("NFD")
     .replaceAll(/[\u0300-\u036f]/g, "")

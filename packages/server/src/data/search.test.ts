@@ -138,6 +138,32 @@ test("highlights are positions in the text and no markup", async () => {
   expect(shown?.marks.map(([start, end]) => shown.text.slice(start, end))).toEqual(["Searches"]);
 });
 
+test("T17: the highlights of many long texts take a limited time", async () => {
+  await using app = await openAppData(articles);
+  const far = (at: number): string => `${`w${at} é `.repeat(16_000)}zebra ${at}`;
+  await app.store.transact(async (tx) => {
+    for (let at = 0; at < 70; at += 1)
+      await tx.insert("Article", { id: `a${at}`, title: "Zebra", body: far(at) });
+  });
+  const ask = async (highlight: boolean) => {
+    const before = process.cpuUsage();
+    const answer = await app
+      .reads(user("ann"))
+      .search("Article", { query: "zebra", pageSize: 70, highlight });
+    const { user: own, system } = process.cpuUsage(before);
+    return { answer, cpu: own + system };
+  };
+  const plain = await ask(false);
+  const { answer, cpu } = await ask(true);
+  expect(answer.hits.length).toBe(70);
+  // Every title, and the first bodies; the others are not searched to their end.
+  expect(answer.highlights?.every(({ title }) => title?.marks.length === 1)).toBe(true);
+  const bodies = answer.highlights?.filter(({ body }) => body?.marks.length === 1).length ?? 0;
+  expect(bodies).toBeGreaterThan(1);
+  expect(bodies).toBeLessThan(20);
+  expect(cpu - plain.cpu).toBeLessThan(2_000_000);
+});
+
 test("an invalid search is rejected with its place", async () => {
   await using app = await openAppData(posts);
   const reads = app.reads(user("ann"));

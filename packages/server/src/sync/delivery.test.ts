@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { TRUE } from "@pylonsync/query";
+import { literal, path, TRUE, type Expr } from "@pylonsync/query";
 import { systemPlatform } from "../platform.ts";
 import { Subscriber } from "../connections/subscriber.ts";
 import { ANONYMOUS, ANONYMOUS_IDENTITY, type Caller } from "../identity/identity.ts";
@@ -39,6 +39,8 @@ function deliveryFor(
     settle: async () => Promise.resolve(),
     later,
     now: () => 0,
+    monotonic: () => 0,
+    pause: () => Promise.reject(new Error("No time passes.")),
   });
   return { delivery, subscribers };
 }
@@ -79,6 +81,35 @@ test("replicas that follow change by change are what their callers may read, alw
     { numRuns: 300 },
   );
 }, 60_000);
+
+test("T17: while a change is compared with many filters, other work has its turns", async () => {
+  const registry = new SubscriptionRegistry(model);
+  const room = (name: string): Expr => ({
+    kind: "compare",
+    op: "!=",
+    left: path("data", "room"),
+    right: literal(name),
+  });
+  for (let n = 0; n < 10; n += 1)
+    registry.acquire(
+      { entity: "Todo", where: room(`r${n}`), order: [], limit: undefined },
+      { ...ANONYMOUS, isAdmin: true },
+    );
+  const { records, states } = logOf([{ entity: "Todo", id: "t", row: { room: "r", owner: "u" } }]);
+  const [record] = records;
+  if (record === undefined) throw new Error("There is no change.");
+  let [now, pauses] = [0, 0];
+  const delivery = new Delivery(registry, model, {
+    reader: readerOf(states.at(-1) ?? new Map()),
+    settle: async () => Promise.resolve(),
+    later: () => [],
+    now: () => 0,
+    monotonic: () => (now += 7),
+    pause: () => Promise.resolve(void (pauses += 1)),
+  });
+  const { effects } = await delivery.deliver(record);
+  expect([effects.length, pauses]).toEqual([10, 3]);
+});
 
 test("a change asks the store once for those whom it concerns", async () => {
   const users = Array.from({ length: 1000 }, (_, index) => ({

@@ -36,7 +36,16 @@ export interface DeliveryOptions {
   /** The changes after the one that is being delivered, oldest first. */
   readonly later: () => readonly ChangeRecord[];
   readonly now: () => number;
+  readonly monotonic: () => number;
+  /** Resolves when other work of the event loop had a turn. */
+  readonly pause: () => Promise<void>;
 }
+
+/**
+ * After this time, in milliseconds, other work has a turn: a large row may have to be compared with
+ * the filters of many subscriptions.
+ */
+const BUSY_MS = 20;
 
 /**
  * Computes, change by change, the effects of the log on the subscriptions. Everything is evaluated
@@ -122,9 +131,14 @@ export class Delivery {
     const test = await this.#membershipTestOf(entity, row, now, reader);
     const candidates = new Set<Subscription>();
     this.#registry.find(entity, row, test.facts, candidates);
+    const { monotonic, pause } = this.#options;
+    let began = monotonic();
     for (const subscription of candidates) {
       const answer = test.isIn(subscription);
       if (answer === true || (answer !== false && (await answer))) holding.add(subscription);
+      if (monotonic() - began < BUSY_MS) continue;
+      await pause();
+      began = monotonic();
     }
     return holding;
   }

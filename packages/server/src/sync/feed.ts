@@ -101,6 +101,8 @@ export class Feed implements ConnectionHub {
       settle: () => store.settle(),
       later: () => this.#queue.later(),
       now: this.#now,
+      monotonic: platform.monotonic,
+      pause: () => new Promise((resolve) => platform.soon(resolve)),
     });
     this.#live = new LiveQueries({
       store,

@@ -1,5 +1,5 @@
 import { stemmer } from "stemmer";
-import { isNearlySame, MIN_NEARLY_LENGTH } from "../../util/nearly-same.ts";
+import { MIN_NEARLY_LENGTH, nearlySameAs } from "../../util/nearly-same.ts";
 import { searchTables } from "../sql/search-tables.ts";
 import type { TextSearch } from "../store.ts";
 import type { StatementSource } from "./sqlite-reader.ts";
@@ -40,9 +40,10 @@ async function nearly(entity: string, word: string, source: StatementSource): Pr
     [first, first + LAST_CHARACTER, length - 1, length + 1],
     { isBounded: () => false },
   );
+  const isNearly = nearlySameAs(word);
   return rows
     .map(({ term }) => String(term))
-    .filter((term) => term !== word && isWord(term) && isNearlySame(word, term))
+    .filter((term) => term !== word && isNearly(term) && isWord(term))
     .slice(0, MAX_ALTERNATIVES);
 }
 

@@ -7,6 +7,7 @@ import type { Delivery } from "../delivery.ts";
 import { isOneOf, tooManyRelated } from "../position-reader.ts";
 import type { SubscriptionRegistry } from "../subscriptions/registry.ts";
 import type { Branch, Subscription } from "../subscriptions/subscription.ts";
+import { checkOrder } from "./subscription-weight.ts";
 
 /** The dependencies of IncludeTrees. */
 export interface IncludeTreesOptions {
@@ -48,6 +49,7 @@ export class IncludeTrees {
         const found = await this.#read(branch, keys, reader);
         this.#follow(branch, keys);
         rows.begin(found);
+        checkOrder(rows);
         const shown = new Set([...rows.entries()].map(({ id }) => id));
         all.push({
           subscription,
@@ -77,6 +79,7 @@ export class IncludeTrees {
         for (const key of gone) rows.drop(key);
         for (const [key, all] of found) rows.refill(key, all);
         if (rows.size > MAX_GRAPH_ROWS) throw tooManyRelated();
+        checkOrder(rows);
         batch.touch(subscription);
       }
   }

@@ -1,5 +1,6 @@
 import type { LiveError, LiveMessage } from "@pylonsync/protocol";
 import type { Subscriber } from "../../connections/subscriber.ts";
+import type { SubscriptionWeight } from "./subscription-weight.ts";
 
 /** A subscription of a connection: rows, or a live function. */
 export interface Subscribed {
@@ -12,6 +13,7 @@ export class LiveConnection {
   readonly subscriber: Subscriber;
   /** By the client's ids. */
   readonly #subscriptions = new Map<number, Subscribed>();
+  readonly #weights = new Map<number, SubscriptionWeight>();
 
   constructor(subscriber: Subscriber) {
     this.subscriber = subscriber;
@@ -19,6 +21,16 @@ export class LiveConnection {
 
   get size(): number {
     return this.#subscriptions.size;
+  }
+
+  /** The weight of all subscriptions. */
+  get weight(): SubscriptionWeight {
+    let [characters, searches] = [0, 0];
+    for (const one of this.#weights.values()) {
+      characters += one.characters;
+      searches += one.searches;
+    }
+    return { characters, searches };
   }
 
   get subscriptions(): ReadonlySet<Subscribed> {
@@ -33,10 +45,15 @@ export class LiveConnection {
     this.#subscriptions.set(id, subscription);
   }
 
+  weigh(id: number, weight: SubscriptionWeight): void {
+    if (this.has(id)) this.#weights.set(id, weight);
+  }
+
   /** @returns the subscription if no other id refers to it any longer */
   delete(id: number): Subscribed | null {
     const subscription = this.#subscriptions.get(id);
     this.#subscriptions.delete(id);
+    this.#weights.delete(id);
     if (subscription === undefined) return null;
     return this.idsOf(subscription).length === 0 ? subscription : null;
   }

@@ -29,6 +29,13 @@ import { LiveConnection, type Subscribed } from "./live-connection.ts";
 import { Loader, type Joiner, type LoaderOptions } from "./loader.ts";
 import { parseQuery } from "./parse-query.ts";
 import type { SocketPushes } from "./socket-pushes.ts";
+import {
+  checkOrder,
+  checkWeight,
+  keptCharacters,
+  searchesIn,
+  type SubscriptionWeight,
+} from "./subscription-weight.ts";
 
 /**
  * The maximum time for refilling a window that lost a row, in milliseconds: the feed waits for it.
@@ -224,6 +231,7 @@ export class LiveQueries {
         limit: window.limit + 1,
       }),
     );
+    if (window !== null) checkOrder(window);
   }
 
   /** Reads the subscription again for all its members. */
@@ -265,12 +273,15 @@ export class LiveQueries {
       return;
     }
     try {
+      const weight = { characters: keptCharacters(request), searches: 0 };
       this.#checkRoom(connection, request.id);
+      checkWeight(connection.weight, weight);
       if ("function" in request) {
         if (this.#functions === null)
           throw new PylonError("FUNCTIONS_NOT_AVAILABLE", "This server has no functions.");
         this.#functions.subscribe(connection, request);
-      } else this.#subscribe(connection, request);
+        connection.weigh(request.id, weight);
+      } else this.#subscribe(connection, request, weight);
     } catch (error) {
       this.#refuse(connection, request.id, error);
     }
@@ -290,11 +301,18 @@ export class LiveQueries {
       );
   }
 
-  #subscribe(connection: LiveConnection, request: Subscribe): void {
+  #subscribe(
+    connection: LiveConnection,
+    request: Subscribe,
+    { characters }: Pick<SubscriptionWeight, "characters">,
+  ): void {
     const { id, known } = request;
     const query = parseQuery(request, this.#options.model(), connection.subscriber.caller);
+    const weight = { characters, searches: searchesIn(query) };
+    checkWeight(connection.weight, weight);
     const subscription = this.#options.registry.acquire(query, connection.subscriber.caller);
     connection.add(id, subscription);
+    connection.weigh(id, weight);
     connection.send({ type: "joined", id, ...joinedOf(subscription) });
     this.#loader.join(subscription, { connection, known });
   }

@@ -1,5 +1,6 @@
 import {
   MAX_PAGE_BYTES,
+  MAX_RESULT_BYTES,
   MAX_SUBSCRIPTION_ROWS,
   PylonError,
   type Known,
@@ -10,6 +11,7 @@ import { and, bind, type Expr, isFalse, rowComparator, TRUE } from "@pylonsync/q
 import type { Subscriber } from "../../connections/subscriber.ts";
 import type { DataModel } from "../../data/model.ts";
 import { idAfter } from "../../data/reads.ts";
+import { resultTooLarge } from "../../data/result-size.ts";
 import { reachOf } from "../../policy/rewind.ts";
 import { userShare } from "../../request/reading.ts";
 import { isFull } from "../../store/row-size.ts";
@@ -24,6 +26,7 @@ import type { Subscription } from "../subscriptions/subscription.ts";
 import type { IncludeTrees } from "./include-trees.ts";
 import type { LiveConnection } from "./live-connection.ts";
 import { Load } from "./load.ts";
+import { checkOrder } from "./subscription-weight.ts";
 
 const PAGE = 500;
 /**
@@ -242,7 +245,9 @@ export class Loader {
       where: this.#truthOf(subscription),
       order,
       limit: limit + SPARE,
+      maxBytes: MAX_RESULT_BYTES,
     });
+    if (isFull(rows, MAX_RESULT_BYTES)) throw resultTooLarge();
     for (const { id } of rows) load.read.add(id);
     return { load, rows, isCut: rows.length === limit + SPARE };
   }
@@ -366,8 +371,10 @@ export class Loader {
     rows.sort(compare);
     if (found.isCut && last !== undefined) rows = rows.filter((row) => compare(row, last) <= 0);
     if (found.isCut && rows.length < window.limit) return joiners;
-    if (subscription.members.size === 0)
+    if (subscription.members.size === 0) {
       window.begin(rows, found.isCut || rows.length > window.limit);
+      checkOrder(window);
+    }
     const shown = rows.slice(0, window.limit);
     const fresh: Joiner[] = [];
     for (const joiner of joiners) {

@@ -38,6 +38,13 @@ export class KeyedWindow implements ShownRows {
     return size;
   }
 
+  /** The length of the stored texts. */
+  get characters(): number {
+    let characters = 0;
+    for (const window of this.#windows.values()) characters += window.characters;
+    return characters;
+  }
+
   /** Keys whose windows lack rows that are not known here. */
   get lacking(): readonly Value[] {
     return [...this.#windows].flatMap(([key, { needsRefill }]) => (needsRefill ? [key] : []));

@@ -60,6 +60,17 @@ export class Window implements ShownRows {
     return this.#before ?? this.ids;
   }
 
+  /** The length of the stored texts. */
+  get characters(): number {
+    let characters = 0;
+    for (const entry of this.#entries)
+      for (const field of this.#kept) {
+        const value = entry[field];
+        if (typeof value === "string") characters += value.length;
+      }
+    return characters;
+  }
+
   has(id: string): boolean {
     return this.#entries.some((entry) => entry.id === id);
   }
