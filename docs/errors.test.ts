@@ -17,7 +17,6 @@ const HAND_ON = [
   "server/src/data/include.ts",
   "server/src/data/transfer-routes.ts",
   "server/src/isolation/sent-error.ts",
-  "server/src/jobs/routes.ts",
   "server/src/request/responses.ts",
   "server/src/rooms/routes.ts",
   "server/src/shards/thread-messages.ts",
