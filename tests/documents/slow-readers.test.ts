@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
-import { LIVE_PROTOCOL } from "@pylonsync/protocol";
+import { insertText, LIVE_PROTOCOL } from "@pylonsync/protocol";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { LoroDoc } from "loro-crdt";
 import { TestClient, until } from "../support/client.ts";
@@ -112,7 +112,7 @@ test("a paused reader is sent the newest state, and not every change", async () 
     const body = writer.field("body");
     for (let count = 0; count < PUSHES; count += 1) {
       body.delete(0, body.length);
-      body.insert(0, randomText());
+      insertText(body, 0, randomText());
       expect((await writer.push()).status).toBe(200);
     }
     await writer.shows("body", body.toString());
