@@ -87,7 +87,7 @@ export const useAggregate: AggregateHook<GetterTypes> = /* @__PURE__ */ aggregat
  *
  * @param spec compared by value, so it may be written inline; a function is tracked
  * @example
- * const found = useSearch("Todo", () => ({ query: words() }));
+ * const found = useSearch("Todo", () => ({ query: id }));
  * const titles = () => found.hits.map(({ title }) => title);
  */
 export const useSearch: SearchHook<GetterTypes> = /* @__PURE__ */ searchHook(solid);

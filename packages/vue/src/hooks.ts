@@ -95,7 +95,7 @@ export const useAggregate: AggregateHook<VueTypes> = /* @__PURE__ */ aggregateHo
  *
  * @param spec compared by value, so it may be written inline; a ref or a getter is tracked
  * @example
- * const { hits, total } = useSearch("Todo", () => ({ query: words.value }));
+ * const { hits, total } = useSearch("Todo", () => ({ query: id }));
  */
 export const useSearch: SearchHook<VueTypes> = /* @__PURE__ */ searchHook(vue);
 

@@ -27,8 +27,8 @@ export class UnsavedEdits {
   }
 
   /**
-   * Whether the page may go from one place to another, such as by "Back" or a link. The changes stay
-   * if the open row does.
+   * Whether the page may go from one place to another, such as by "Back" or a link. The changes
+   * stay if the open row does.
    */
   mayGo(from: string, to: string): boolean {
     return openRow(from) === openRow(to) || this.drop();

@@ -26,7 +26,8 @@ function sqliteWeek(column: string): string {
 
 /** The same in Postgres. */
 export function postgresDateBucket(column: string, bucket: TimeBucket): string {
-  const isDate = `${column} ~ '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[0-9])$' AND ${column} >= '0001'`;
+  const format = "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$";
+  const isDate = `${column} ~ '${format}' AND ${column} >= '0001'`;
   return `CASE WHEN ${isDate} THEN ${startOf(column, bucket, postgresWeek)} END`;
 }
 
