@@ -228,6 +228,39 @@ test("after the clock is set back, delays begin again, and named times stay", as
   await jobs.stop(1_000);
 });
 
+test("the retry of a job with a named time is not delayed by a clock that is set back", async () => {
+  await using scratch = scratchStore();
+  let runs = 0;
+  const { started, jobs, next } = startRunner(scratch, {
+    runner: {
+      run: async () => {
+        if ((runs += 1) === 1) throw new Error("Not now.");
+        return { value: null, json: "null" };
+      },
+    },
+  });
+  await started;
+  const { delayMs: _relative, ...named } = scheduledCall(() => jobs.now(), "send", 1_000, {
+    to: "ann",
+  });
+  const id = await jobs.addOne(named);
+  const failed = next();
+  scratch.advance(1_000);
+  jobs.wake([0]);
+  await failed;
+  await until(async () => (await jobs.get(id))?.status === "retrying");
+  scratch.setBack(HOUR_MS);
+  const left = async (): Promise<number> =>
+    ((await jobs.get(id))?.dueAt ?? 0) - scratch.platform.now();
+  jobs.wake([0]);
+  await until(async () => (await left()) <= 60_000);
+  scratch.advance(60_000);
+  jobs.wake([0]);
+  await until(async () => (await jobs.get(id))?.status === "completed");
+  expect(runs).toBe(2);
+  await jobs.stop(1_000);
+});
+
 test("a clock that was set back before the start delays no job", async () => {
   await using scratch = scratchStore();
   const runner = { run: async () => ({ value: null, json: "null" }) };

@@ -24,14 +24,15 @@ export async function restartWaits(
   leaseMsOf: (job: Job) => number,
 ): Promise<void> {
   const later = compare(">", "dueAt", isoOf(now));
-  const isRelative = compare("==", "isFixed", null);
   const delayed = (status: string, from: string): Expr =>
-    and(compare("==", "status", status), later, isRelative, compare(">", from, isoOf(now)));
+    and(compare("==", "status", status), later, compare(">", from, isoOf(now)));
+  const pending = and(delayed("pending", "createdAt"), compare("==", "isFixed", null));
   const begunAgain = (waitMs: number): Patch => ({ dueAt: isoOf(now + waitMs) });
-  await changeAll(store, delayed("pending", "createdAt"), ({ dueAt, createdAt, batch }) => ({
+  await changeAll(store, pending, ({ dueAt, createdAt, batch }) => ({
     ...begunAgain(batch === null ? (dueAt ?? now) - createdAt : 0),
     createdAt: isoOf(now),
   }));
+  // Also of a job with a named time: that was the time of its first attempt.
   await changeAll(store, delayed("retrying", "startedAt"), ({ dueAt, startedAt }) => ({
     ...begunAgain((dueAt ?? now) - (startedAt ?? now)),
     startedAt: isoOf(now),
