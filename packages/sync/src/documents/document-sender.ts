@@ -176,7 +176,7 @@ export class DocumentSender {
       http.author.refreshAfter(error);
       const isGone = error instanceof PylonClientError && GONE.includes(error.code);
       const failure = isGone ? "refused" : writeFailureOf(error);
-      if (isTooLargeForProxy(error) && bytes.length > MIN_UPDATE_BYTES) {
+      if (isTooLargeForProxy(error) && this.#mayShrink(bytes)) {
         this.#maxBytes = Math.max(MIN_UPDATE_BYTES, Math.floor(bytes.length / 2));
         return true;
       }
@@ -190,6 +190,11 @@ export class DocumentSender {
       if (isUnreachable(error)) events.emit({ type: "unreachable" });
       return false;
     }
+  }
+
+  /** Whether the next update may be smaller: not if this one could not be made so. */
+  #mayShrink({ length }: Uint8Array): boolean {
+    return length > MIN_UPDATE_BYTES && length <= this.#maxBytes;
   }
 
   #retryLater(error: unknown): void {

@@ -200,3 +200,44 @@ test.each([
   await machine.advance(60_000);
   expect(bytes).toEqual([]);
 });
+
+test("a stored update that is too large for a proxy stays stored, and delays no other", async () => {
+  const { machine, engine } = start();
+  const sent: string[] = [];
+  machine.intercept = (path, body) => {
+    if (!path.startsWith("/api/crdt")) return undefined;
+    sent.push(path);
+    return body.length > 100_000
+      ? new Response("Request Entity Too Large", { status: 413 })
+      : Response.json({ ok: true });
+  };
+  await machine.until(() => engine.connected, 1_000);
+  const large = new Uint8Array(100_000);
+  engine.withDocuments((documents) => {
+    documents.store({ entity: "Note", rowId: "large", kind: "changes", bytes: large }, []);
+    void documents.load();
+  });
+  await machine.until(() => sent.length > 0, 1_000);
+  const small = [1];
+  engine.withDocuments((documents) => documents.send(KEY, changesOf(small)));
+  await machine.advance(60_000);
+  expect(sent).toEqual(["/api/crdt/Note/large", "/api/crdt/Note/a%2Fb"]);
+  expect([small, engine.status.pending]).toEqual([[], 1]);
+});
+
+test("an update that can't be made smaller for a proxy is repeated less and less often", async () => {
+  const { machine, engine } = start({ reconnectDelay: 2_000 });
+  let count = 0;
+  machine.intercept = (path) => {
+    if (!path.startsWith("/api/crdt")) return undefined;
+    count += 1;
+    return new Response("Request Entity Too Large", { status: 413 });
+  };
+  await machine.until(() => engine.connected, 1_000);
+  const bytes = new Array<number>(50_000).fill(1);
+  engine.withDocuments((documents) => documents.send(KEY, changesOf(bytes)));
+  await machine.advance(60_000);
+  expect(count).toBeGreaterThan(2);
+  expect(count).toBeLessThan(15);
+  expect(bytes).toHaveLength(50_000);
+});

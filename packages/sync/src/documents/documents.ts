@@ -249,18 +249,20 @@ export class Documents {
 
   #sendStored({ id, entity, rowId, bytes }: KeptDocumentPart): void {
     const isOfRow = (part: DocumentKey): boolean => part.entity === entity && part.rowId === rowId;
+    // The page that shows the document next can merge them in another way, or split them.
+    let isLeftToPage = false;
     const sent = (): void => this.#parts.remove([id]);
     const refused = (error: MutationError): void => {
-      // The page that shows the document next can merge them in another way.
-      if (error.code === "CRDT_APPLY_FAILED") return;
+      isLeftToPage = error.code === "CRDT_APPLY_FAILED";
+      if (isLeftToPage) return;
       // Later changes build on it.
       const parts = this.#parts.all().filter((part) => isOfRow(part) && part.kind !== "draft");
       this.#parts.remove(parts.map((part) => part.id));
       this.#options.queue.refuse(error);
     };
-    const take = (): DocumentUpdate | null => {
-      if (!this.#parts.has(id)) return null;
-      return { bytes, sent, refused };
+    const take = (maxBytes: number): DocumentUpdate | null => {
+      isLeftToPage ||= bytes.length > maxBytes;
+      return isLeftToPage || !this.#parts.has(id) ? null : { bytes, sent, refused };
     };
     this.#sender.add(id, { entity, rowId }, { take });
   }

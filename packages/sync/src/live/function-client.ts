@@ -11,9 +11,8 @@ const REFUSED = 400;
 export class FunctionClient implements LiveClient {
   readonly #after: Platform["after"];
   readonly #functions: ReadonlyMap<string, WatchedFunction>;
-  #send: ((text: string) => void) | null = null;
-
   readonly #mayRepeat: (one: WatchedFunction, error: PylonClientError) => boolean;
+  #send: ((text: string) => void) | null = null;
 
   /**
    * @param functions the watched functions
@@ -37,7 +36,11 @@ export class FunctionClient implements LiveClient {
 
   closed(): void {
     this.#send = null;
-    for (const one of this.#functions.values()) one.sub = null;
+    for (const one of this.#functions.values()) {
+      one.sub = null;
+      // With the next connection it is subscribed to or requested again.
+      one.stopRepeating();
+    }
   }
 
   reset(): void {

@@ -369,6 +369,29 @@ test("an aggregate that the server only answers on request is repeated", async (
   expect(page.calls.length).toBe(5);
 });
 
+test("aggregates above the limit of subscriptions are not requested whenever one ends", async () => {
+  const page = started();
+  const other = await page.watch("kept");
+  await page.watch(LIVE_AGGREGATE, COUNT);
+  const refuse = (id: number): void =>
+    page.socket.say({ type: "error", id, code: "SUBSCRIPTION_LIMIT_REACHED", message: "No." });
+  page.socket.hello();
+  refuse(2);
+  expect(page.calls.length).toBe(1);
+  other.stop();
+  await page.advance(5_000);
+  // There may be room now, but another page of the user took it.
+  expect(page.socket.sent.at(-1)).toMatchObject({ id: 2, function: LIVE_AGGREGATE });
+  refuse(2);
+  expect(page.calls.length).toBe(1);
+  // Rows may have changed while there was no connection.
+  page.socket.cut();
+  await page.advance(2_000);
+  page.socket.hello();
+  refuse(2);
+  expect(page.calls.length).toBe(2);
+});
+
 test("an aggregate that the server keeps up to date is only repeated by refresh", async () => {
   const page = started();
   const { seen } = await page.watch(LIVE_AGGREGATE, COUNT);

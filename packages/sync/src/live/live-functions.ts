@@ -155,7 +155,7 @@ export class LiveFunctions {
   }
 
   /**
-   * Repeats a read, in place of a subscription that was rejected.
+   * Begins to repeat a read, in place of a subscription that was rejected.
    *
    * @returns whether it is one that the server answers on request
    */
@@ -163,8 +163,9 @@ export class LiveFunctions {
     const read = readPath(one.name, one.args);
     if (read === undefined || !ONLY_ON_REQUEST.has(code)) return false;
     const { platform, store } = this.#options;
+    if (one.repeated !== null) return true;
     const ask = (): void => void this.#call(one);
-    one.repeated ??= new RepeatedRead(platform, ask, (listener) =>
+    one.repeated = new RepeatedRead(platform, ask, (listener) =>
       store.subscribe(read.entity, listener),
     );
     ask();
