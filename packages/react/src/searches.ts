@@ -1,13 +1,13 @@
 import type { EntityName, RegisteredRows } from "@pylonsync/sdk";
 import type { SyncEngine } from "@pylonsync/sync";
 import {
-  observeSearch,
+  createSearchObserver,
   type EntitySearchSpec,
   type SearchHighlight,
   type SearchSpec,
   type SearchState,
 } from "@pylonsync/sync/bindings";
-import { useEffect, useMemo, useRef } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import type { NameFor } from "./queries.ts";
 import { useServerRead } from "./server-reads.ts";
 
@@ -40,7 +40,8 @@ export function useSearch<T = never>(
 ): UseSearchReturn<T>;
 /**
  * Searches on the server, live: a change of any row that may affect the hits leads to new ones,
- * whether or not the page holds the row.
+ * whether or not the page holds the row. While the words are being typed, only the first letter and
+ * the whole are searched for.
  *
  * @param spec compared by value, so it may be written inline
  * @example
@@ -61,15 +62,17 @@ export function useSearch(
   entity: string,
   spec: object,
 ): UseSearchReturn<unknown> {
-  const { error, refresh, ...own } = useServerRead(observeSearch, NONE, sync, entity, spec);
-  const { userId } = sync.session.current;
-  const last = useRef<Shown>({ sync, entity, userId, found: NONE });
+  const [observe] = useState(createSearchObserver);
+  const { error, refresh, ...own } = useServerRead(observe, NONE, sync, entity, spec);
+  // Another object after the user, the tenant or the roles have changed.
+  const session = sync.session.current;
+  const last = useRef<Shown>({ sync, entity, session, found: NONE });
   const { current } = last;
   const isOfCaller =
-    current.sync === sync && current.entity === entity && current.userId === userId;
+    current.sync === sync && current.entity === entity && current.session === session;
   const found = own.loading && isOfCaller ? current.found : own;
   useEffect(() => {
-    last.current = { sync, entity, userId, found };
+    last.current = { sync, entity, session, found };
   });
   // A copy that the component may sort: equal searches of a page share their result.
   const hits = useMemo(() => [...found.hits], [found.hits]);
@@ -82,7 +85,7 @@ type Found = Omit<SearchState<unknown>, "error">;
 interface Shown {
   readonly sync: SyncEngine;
   readonly entity: string;
-  readonly userId: string | null;
+  readonly session: SyncEngine["session"]["current"];
   readonly found: Found;
 }
 

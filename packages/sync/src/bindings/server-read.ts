@@ -4,6 +4,9 @@ import { unsendable } from "../outbox/plain.ts";
 import { asError, constant, observe, type Observable } from "./observable.ts";
 import type { AggregateState, SearchState } from "./read-specs.ts";
 
+/** Searches of one search field that follow each other faster are being typed, in milliseconds. */
+const TYPING_MS = 250;
+
 /** Something that the server reads for the page, live. */
 export interface ServerRead<S> extends Observable<S> {
   /** Reads again now. */
@@ -56,6 +59,39 @@ export function observeSearch(
     loading,
     error,
   }));
+}
+
+/**
+ * Creates a function like `observeSearch` for one search field. While the user types, it sends the
+ * first search, and the last one shortly after it: each search counts as a request, and stays
+ * subscribed for some seconds.
+ *
+ * @example
+ * const observeTyped = createSearchObserver();
+ * const found = observeTyped(engine, "Todo", { query: "milk" });
+ * found.subscribe(() => render(found.getSnapshot().hits));
+ */
+export function createSearchObserver(): typeof observeSearch {
+  let last: object | undefined;
+  let lastAt = -Infinity;
+  return (sync, entity, spec) => {
+    const found = observeSearch(sync, entity, spec);
+    const subscribe = (listener: () => void): (() => void) => {
+      const now = sync.platform.now();
+      const isTyped = last !== undefined && last !== found && now - lastAt < TYPING_MS;
+      last = found;
+      lastAt = now;
+      if (!isTyped) return found.subscribe(listener);
+      const shown = found.getSnapshot();
+      let stop = sync.platform.after(TYPING_MS, () => {
+        stop = found.subscribe(listener);
+        // Another component may have loaded it meanwhile.
+        if (found.getSnapshot() !== shown) listener();
+      });
+      return () => stop();
+    };
+    return { ...found, subscribe };
+  };
 }
 
 /** The state of a search without a response. */

@@ -234,7 +234,7 @@ test("an update that can't be made smaller for a proxy is repeated less and less
     return new Response("Request Entity Too Large", { status: 413 });
   };
   await machine.until(() => engine.connected, 1_000);
-  const bytes = new Array<number>(50_000).fill(1);
+  const bytes = Array.from({ length: 50_000 }, () => 1);
   engine.withDocuments((documents) => documents.send(KEY, changesOf(bytes)));
   await machine.advance(60_000);
   expect(count).toBeGreaterThan(2);

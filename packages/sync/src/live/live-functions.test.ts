@@ -369,6 +369,42 @@ test("an aggregate that the server only answers on request is repeated", async (
   expect(page.calls.length).toBe(5);
 });
 
+test("rows that change all the time cause few requests, and the last state is shown", async () => {
+  const page = started();
+  await page.watch(LIVE_AGGREGATE, COUNT);
+  page.socket.hello();
+  page.socket.say({ type: "error", id: 1, code: "FN_NOT_FOUND", message: "No." });
+  let answered = 0;
+  /** Changes a row every 200 ms, or lets time pass. @returns the number of requests */
+  const pass = async (seconds: number, changes: boolean): Promise<number> => {
+    const before = page.calls.length;
+    for (let n = 0; n < seconds * 5; n += 1) {
+      if (changes) page.rows.emit();
+      // Without messages the page would connect again.
+      page.socket.say({ type: "changes", seq: 1, changes: [] });
+      await page.advance(200);
+      for (; answered < page.calls.length; answered += 1)
+        page.calls[answered]?.answer(Response.json({ rows: [] }));
+      await settled();
+    }
+    return page.calls.length - before;
+  };
+  expect(await pass(62, true)).toBeLessThan(25);
+  expect(await pass(10, false)).toBe(1);
+  await pass(60, false);
+  // After a pause changes are followed immediately again.
+  page.rows.emit();
+  await page.advance(150);
+  const busy = { error: { code: "OVERLOADED", message: "Later.", retry_after_secs: 4 } };
+  expect(page.calls.length).toBe(answered + 1);
+  page.calls[answered]?.answer(Response.json(busy, { status: 503 }));
+  await settled();
+  answered += 1;
+  // Changes do not shorten the pause that the server names.
+  expect(await pass(5, true)).toBe(0);
+  expect(await pass(2, false)).toBe(1);
+});
+
 test("aggregates above the limit of subscriptions are not requested whenever one ends", async () => {
   const page = started();
   const other = await page.watch("kept");

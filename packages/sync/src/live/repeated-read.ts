@@ -5,6 +5,14 @@ const QUIET_MS = 150;
 /** The maximum delay during continuous changes, in milliseconds. */
 const MAX_WAIT_MS = 1_000;
 
+/**
+ * The requests that changes may cause at once, and the time after which they may cause one more, in
+ * milliseconds: rows that others change all the time must not use up the requests that a network
+ * address may send (`PYLON_RATE_LIMIT_MAX`).
+ */
+const BURST = 10;
+const ONE_MORE_MS = 5_000;
+
 /** Repeats a read that the server only answers on request, when rows have changed. */
 export class RepeatedRead {
   readonly #platform: Pick<Platform, "now" | "after" | "random">;
@@ -12,6 +20,11 @@ export class RepeatedRead {
   readonly #stopListening: () => void;
   #cancel: (() => void) | null = null;
   #changedAt = 0;
+  /** The number of requests that changes may cause, as of `#creditAt`. */
+  #credit = BURST;
+  #creditAt = 0;
+  /** The server answers from this time on, as it has said. */
+  #pausedUntil = 0;
 
   /** @param onRows calls its listener when rows have changed. @returns an unsubscribe function */
   constructor(
@@ -31,25 +44,31 @@ export class RepeatedRead {
 
   /** Asks again after a response that says when the server can answer. */
   later(ms: number): void {
-    this.#changedAt = this.#platform.now();
     // Many pages are told the same time.
-    this.#wait(ms * (1 + this.#platform.random()));
+    const pauseMs = ms * (1 + this.#platform.random());
+    this.#pausedUntil = this.#platform.now() + pauseMs;
+    this.#wait(pauseMs);
   }
 
   #soon(): void {
     const now = this.#platform.now();
     if (this.#cancel === null) this.#changedAt = now;
     const left = MAX_WAIT_MS - (now - this.#changedAt);
-    this.#wait(Math.max(0, Math.min(QUIET_MS, left)));
+    this.#credit = Math.min(BURST, this.#credit + (now - this.#creditAt) / ONE_MORE_MS);
+    this.#creditAt = now;
+    const untilAllowed = Math.max((1 - this.#credit) * ONE_MORE_MS, this.#pausedUntil - now);
+    this.#wait(Math.max(0, Math.min(QUIET_MS, left), untilAllowed), 1);
   }
 
-  #wait(ms: number | null): void {
+  /** @param cost the requests that this one counts as */
+  #wait(ms: number | null, cost = 0): void {
     this.#cancel?.();
     this.#cancel =
       ms === null
         ? null
         : this.#platform.after(ms, () => {
             this.#cancel = null;
+            this.#credit -= cost;
             this.#ask();
           });
   }
