@@ -46,7 +46,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-test("the hits of another tenant are not shown while those of the new one are loading", async () => {
+test("the hits of another tenant are not shown while the new ones are loading", async () => {
   const admin = new TestClient(server.url, ADMIN_TOKEN);
   const client = await TestClient.guest(server.url);
   for (const orgId of ["red", "blue"]) {

@@ -1,5 +1,6 @@
 import type { FnDefinition } from "@pylonsync/functions";
 import type { Caller } from "../identity/identity.ts";
+import { callerKey } from "../request/caller-key.ts";
 import { networkOf } from "../request/network.ts";
 import { RateLimiter, type SharedCount } from "../request/rate-limit.ts";
 
@@ -12,8 +13,7 @@ export interface CountedCall {
 
 /**
  * Counts calls from outside: by the limit that a function declares, or by the server's own limit,
- * which counts each pair of function and caller. Guests and anonymous callers count by their
- * network, because guests are free to create.
+ * which counts each pair of function and caller.
  */
 export class FunctionLimits {
   readonly #common: RateLimiter;
@@ -34,11 +34,10 @@ export class FunctionLimits {
   count(
     name: string,
     { rateLimit }: Pick<FnDefinition, "rateLimit">,
-    { caller: { userId, isGuest }, address }: CountedCall,
+    { caller, address }: CountedCall,
   ): Promise<void> {
-    // The prefix prevents collisions between user ids and addresses.
-    const network = (): string => `at ${networkOf(address())}`;
-    const user = (): string => (userId === null || isGuest ? network() : `user ${userId}`);
+    const network = (): string => networkOf(address());
+    const user = (): string => callerKey(caller, address);
     if (rateLimit === undefined) return this.#common.count(() => `${name}:${user()}`);
     const { by = "user", ...limit } = rateLimit;
     const key = { all: () => "all", address: network, user }[by];

@@ -3,7 +3,6 @@ import type { Authenticator } from "../auth/sessions/authenticator.ts";
 import { ANONYMOUS_IDENTITY, isSameIdentity, type Identity } from "../identity/identity.ts";
 import { bearerToken } from "../request/bearer.ts";
 import type { Endpoint } from "../request/endpoint.ts";
-import { networkOf } from "../request/network.ts";
 import type { Route, RouteTokens } from "../request/route.ts";
 import { clientAddress } from "./client-address.ts";
 import type { Origins } from "./origins.ts";
@@ -154,9 +153,4 @@ export class CallerIdentity {
       hint: "Send the request again.",
     });
   }
-}
-
-/** The key that bytes are counted by. Guests are free to create, so they count by network. */
-export function callerKey({ caller }: Identity, address: Peer): string {
-  return caller.userId === null || caller.isGuest ? networkOf(address()) : caller.userId;
 }

@@ -5,6 +5,7 @@ import type { Metrics } from "../observe/metrics.ts";
 import type { Tracing } from "../observe/tracing.ts";
 import { reasonOf, runIn, type Operation } from "../observe/operation.ts";
 import { type Platform } from "../platform.ts";
+import { callerKey } from "../request/caller-key.ts";
 import { bearerToken } from "../request/bearer.ts";
 import { RequestContext } from "../request/context.ts";
 import type { Endpoint } from "../request/endpoint.ts";
@@ -15,12 +16,7 @@ import { checkAccess, type Route } from "../request/route.ts";
 import type { Transfers } from "../request/transfers.ts";
 import { Turns } from "../request/turns.ts";
 import { AnswerWriter } from "./answer-writer.ts";
-import {
-  callerKey,
-  CallerIdentity,
-  type CallerIdentityOptions,
-  type Peer,
-} from "./caller-identity.ts";
+import { CallerIdentity, type CallerIdentityOptions, type Peer } from "./caller-identity.ts";
 import type { DevHosts } from "./dev-hosts.ts";
 import { withOwnHeaders } from "./own-headers.ts";
 import { RequestIds } from "./request-ids.ts";
@@ -158,7 +154,7 @@ export class Dispatcher {
       : this.callers.identifyFor(route, request, address);
     const identity = identified instanceof Promise ? await identified : identified;
     reader.identity = identity;
-    const key = (): string => callerKey(identity, address);
+    const key = (): string => callerKey(identity.caller, address);
     if (route.isLimitedByUser === true) await this.#options.limiter.count(key);
     if (answers.isBusy) answers.check(key());
     const confirm = isUnidentified
@@ -273,7 +269,7 @@ export class Dispatcher {
       async (address, requestId) => {
         const identity = await this.callers.identifyForEndpoint(endpoint, request, address);
         reader.identity = identity;
-        const key = (): string => callerKey(identity, address);
+        const key = (): string => callerKey(identity.caller, address);
         const { bodies } = this.#options;
         const call = { request, identity, address, requestId, bodies, key };
         const answer = await endpoint.answer(call);
@@ -323,7 +319,11 @@ export class Dispatcher {
       if (turn !== null) await turn;
       const answer = await handle(address, requestId);
       response = this.#writer.write(answer, { request, requestId, name }, (abort) =>
-        this.#options.answers.open(callerKey(reader.identity, address), abort, reader.isRepeatable),
+        this.#options.answers.open(
+          callerKey(reader.identity.caller, address),
+          abort,
+          reader.isRepeatable,
+        ),
       );
     } catch (error) {
       const refusal = this.#refuse(error, request, requestId);

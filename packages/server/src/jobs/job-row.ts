@@ -14,8 +14,8 @@ import { JOB_STATUSES, type Job } from "./job.ts";
  *
  * - `dueAt`: something happens at this time: a waiting job becomes ready, or the runner of a
  *   running job counts as lost. Null for a job that is ready or has ended.
- * - `isFixed`: the app names the time of the first attempt, which is else a delay from the creation.
- *   Later attempts follow after a delay from the one before. Null for false.
+ * - `isFixed`: the app names the time of the first attempt; otherwise it is a delay from the
+ *   creation. Later attempts follow after a delay from the one before. Null for false.
  * - `readyKey`: the job can be taken now. It consists of the lane (queue and key) and the order
  *   within it: the most urgent job first, then the one that has been due for longest. Null for all
  *   other jobs.

@@ -228,7 +228,7 @@ test("after the clock is set back, delays begin again, and named times stay", as
   await jobs.stop(1_000);
 });
 
-test("the retry of a job with a named time is not delayed by a clock that is set back", async () => {
+test("a clock that is set back does not delay the retry of a job with a named time", async () => {
   await using scratch = scratchStore();
   let runs = 0;
   const { started, jobs, next } = startRunner(scratch, {

@@ -4,7 +4,7 @@ import type { LoggedRead } from "../data/read-log.ts";
 import { checkKeyScope } from "../identity/key-scope.ts";
 import type { Caller } from "../identity/identity.ts";
 import type { Jobs } from "../jobs/jobs.ts";
-import { networkOf } from "../request/network.ts";
+import { callerKey } from "../request/caller-key.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import type {
   LiveCall,
@@ -54,7 +54,7 @@ export class StatusCalls implements LiveFunctionCalls {
 
   count(name: string, caller: Caller, address: string): Promise<void> {
     if (KINDS[name] === undefined) return this.#options.functions.count(name, caller, address);
-    return this.#options.limiter.count(() => `${name}:${caller.userId ?? networkOf(address)}`);
+    return this.#options.limiter.count(() => `${name}:${callerKey(caller, () => address)}`);
   }
 
   async run(call: LiveCall): Promise<LiveOutcome> {

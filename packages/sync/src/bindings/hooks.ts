@@ -113,8 +113,8 @@ export function searchHook<W extends FrameworkTypes>(framework: Framework): Sear
 }
 
 /**
- * Creates a hook for reads of the server. Its `refresh` applies to the read that is shown when it is
- * called.
+ * Creates a hook for reads of the server. Its `refresh` applies to the read that is shown at that
+ * time.
  *
  * @param observer creates the function that observes the reads of one component
  */

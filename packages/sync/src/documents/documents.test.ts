@@ -201,7 +201,7 @@ test.each([
   expect(bytes).toEqual([]);
 });
 
-test("a stored update that is too large for a proxy stays stored, and delays no other", async () => {
+test("a stored update that a proxy rejects as too large stays, and delays no other", async () => {
   const { machine, engine } = start();
   const sent: string[] = [];
   machine.intercept = (path, body) => {
@@ -225,7 +225,7 @@ test("a stored update that is too large for a proxy stays stored, and delays no 
   expect([small, engine.status.pending]).toEqual([[], 1]);
 });
 
-test("an update that can't be made smaller for a proxy is repeated less and less often", async () => {
+test("an update that can't be made smaller for a proxy is repeated less often", async () => {
   const { machine, engine } = start({ reconnectDelay: 2_000 });
   let count = 0;
   machine.intercept = (path) => {

@@ -405,7 +405,7 @@ test("rows that change all the time cause few requests, and the last state is sh
   expect(await pass(2, false)).toBe(1);
 });
 
-test("aggregates above the limit of subscriptions are not requested whenever one ends", async () => {
+test("aggregates above the limit are not requested whenever a subscription ends", async () => {
   const page = started();
   const other = await page.watch("kept");
   await page.watch(LIVE_AGGREGATE, COUNT);
