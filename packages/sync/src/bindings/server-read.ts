@@ -1,8 +1,9 @@
 import { LIVE_AGGREGATE, LIVE_SEARCH } from "@pylonsync/protocol";
 import type { SyncEngine } from "../engine/engine.ts";
 import { unsendable } from "../outbox/plain.ts";
-import { asError, constant, observe, type Observable } from "./observable.ts";
+import { asError, constant, keyOf, observe, type Observable } from "./observable.ts";
 import type { AggregateState, SearchState } from "./read-specs.ts";
+import { whenTyped } from "./typed-searches.ts";
 
 /** Something that the server reads for the page, live. */
 export interface ServerRead<S> extends Observable<S> {
@@ -39,7 +40,8 @@ export function observeAggregate(
 }
 
 /**
- * Observes a search, like `observeAggregate`.
+ * Observes a search, like `observeAggregate`. While its words are typed, that is, while one search
+ * replaces another every 250 ms or faster, only the first and the last of them are sent.
  *
  * @example
  * const found = observeSearch(engine, "Todo", { query: "milk" });
@@ -95,7 +97,11 @@ function observeRead<S extends object>(
     const live = sync.live(name, args);
     const state = observe(
       () => show(live.getSnapshot()),
-      (notify) => [live.subscribe(notify)],
+      (notify) => [
+        name === LIVE_SEARCH
+          ? whenTyped(sync, keyOf(args), () => live.subscribe(notify))
+          : live.subscribe(notify),
+      ],
     );
     return { ...state, refresh: () => live.refresh() };
   } catch (cause) {
