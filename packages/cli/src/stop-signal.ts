@@ -21,11 +21,18 @@ export function stopSignal(): Promise<void> {
 /**
  * Waits for a start, but no longer than until the signal: a start may wait half a minute for its
  * database, which is longer than a platform waits before it kills the process. Nothing needs to be
- * closed then: no request was served yet, and the database rolls back what was not committed.
+ * closed then: the database rolls back what was not committed. A server that already accepts
+ * requests completes its start instead, so that it can be stopped without interrupting them.
  *
- * @returns false if the signal came first: end the process
+ * @returns false if the process must end now
  * @throws the error of the start
  */
-export async function isStarted(start: Promise<void>, stopped: Promise<void>): Promise<boolean> {
-  return Promise.race([start.then(() => true), stopped.then(() => false)]);
+export async function isStarted(
+  start: Promise<void>,
+  stopped: Promise<void>,
+  isListening: () => boolean = () => false,
+): Promise<boolean> {
+  const started = start.then(() => true);
+  const isFirst = await Promise.race([started, stopped.then(() => false)]);
+  return isFirst || (isListening() && (await started));
 }

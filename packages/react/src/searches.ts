@@ -1,13 +1,13 @@
 import type { EntityName, RegisteredRows } from "@pylonsync/sdk";
 import type { SyncEngine } from "@pylonsync/sync";
 import {
-  createSearchObserver,
+  observeSearch,
   type EntitySearchSpec,
   type SearchHighlight,
   type SearchSpec,
   type SearchState,
 } from "@pylonsync/sync/bindings";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef } from "react";
 import type { NameFor } from "./queries.ts";
 import { useServerRead } from "./server-reads.ts";
 
@@ -62,8 +62,7 @@ export function useSearch(
   entity: string,
   spec: object,
 ): UseSearchReturn<unknown> {
-  const [observe] = useState(createSearchObserver);
-  const { error, refresh, ...own } = useServerRead(observe, NONE, sync, entity, spec);
+  const { error, refresh, ...own } = useServerRead(observeSearch, NONE, sync, entity, spec);
   // Another object after the user, the tenant or the roles have changed.
   const session = sync.session.current;
   const last = useRef<Shown>({ sync, entity, session, found: NONE });

@@ -62,6 +62,11 @@ export class RunningServer {
     return this.#ports[0]?.port ?? this.#options.config.port;
   }
 
+  /** Whether it accepts requests: its ports open before everything else has started. */
+  get isListening(): boolean {
+    return this.#ports.length > 0;
+  }
+
   /**
    * Starts the parts and opens the ports.
    *

@@ -88,6 +88,8 @@ export interface PylonServer {
   /** `http://localhost:4321` */
   readonly url: string;
   readonly port: number;
+  /** Whether it accepts requests: from shortly before `start` resolves until it is stopped. */
+  readonly isListening: boolean;
   /** The manifest of the current app. */
   readonly app: Manifest;
   /** The routes that it serves, with the limit of each body. @throws Error before start */
@@ -155,6 +157,9 @@ class Server implements PylonServer {
   }
   get port(): number {
     return this.#running?.port ?? this.#options.config.port;
+  }
+  get isListening(): boolean {
+    return this.#running?.isListening ?? false;
   }
   get url(): string {
     const { host } = this.#options.config;

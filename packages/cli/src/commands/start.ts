@@ -46,7 +46,7 @@ export const start = defineCommand({
     const backups = backupSchedule(config, env, (folder, outcome) =>
       server.recordBackup(folder, outcome),
     );
-    if (!(await isStarted(server.start(), stopped))) {
+    if (!(await isStarted(server.start(), stopped, () => server.isListening))) {
       output.say("Stopped before it was ready.");
       return EXIT.OK;
     }

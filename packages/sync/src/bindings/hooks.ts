@@ -15,7 +15,7 @@ import { keyOf, type Observable } from "./observable.ts";
 import type { AggregateHook, SearchHook } from "./read-specs.ts";
 import { RoomStay, type RoomStayOptions } from "./room-stay.ts";
 import { observeQuery, observeRow } from "./rows.ts";
-import { createSearchObserver, observeAggregate, type ServerRead } from "./server-read.ts";
+import { observeAggregate, observeSearch, type ServerRead } from "./server-read.ts";
 import { observeSession, observeStatus } from "./session-state.ts";
 import { writesOf } from "./writes.ts";
 
@@ -97,7 +97,7 @@ export function functionHook<W extends FrameworkTypes>(framework: Framework): Fu
  * const makeUseAggregate = (framework: Framework) => aggregateHook<GetterTypes>(framework);
  */
 export function aggregateHook<W extends FrameworkTypes>(framework: Framework): AggregateHook<W> {
-  return withTypes(readHook(framework, () => observeAggregate));
+  return withTypes(readHook(framework, observeAggregate));
 }
 
 /**
@@ -109,22 +109,19 @@ export function aggregateHook<W extends FrameworkTypes>(framework: Framework): A
  * const makeUseSearch = (framework: Framework) => searchHook<GetterTypes>(framework);
  */
 export function searchHook<W extends FrameworkTypes>(framework: Framework): SearchHook<W> {
-  return withTypes(readHook(framework, createSearchObserver));
+  return withTypes(readHook(framework, observeSearch));
 }
 
 /**
  * Creates a hook for reads of the server. Its `refresh` applies to the read that is shown at that
  * time.
- *
- * @param observer creates the function that observes the reads of one component
  */
 function readHook<S extends object>(
   framework: Framework,
-  observer: () => (sync: SyncEngine, entity: string, spec: object) => ServerRead<S>,
+  observeRead: (sync: SyncEngine, entity: string, spec: object) => ServerRead<S>,
 ): (entity: string, spec: unknown) => object {
   return (entity, spec) => {
     const sync = framework.engine();
-    const observeRead = observer();
     const read = (): object => fieldsIn(framework, spec);
     let shown = observeRead(sync, entity, read());
     const make = (): ServerRead<S> => (shown = observeRead(sync, entity, read()));

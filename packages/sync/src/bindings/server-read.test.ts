@@ -1,50 +1,27 @@
-import { LIVE_SEARCH } from "@pylonsync/protocol";
 import { expect, test } from "bun:test";
-import { VirtualMachine } from "../../../../tests/support/virtual-machine.ts";
-import { createSearchObserver } from "./server-read.ts";
+import type { SyncEngine } from "../engine/engine.ts";
+import { LOADING, type LiveFunctionState } from "../live/live-function.ts";
+import { Emitter } from "../platform/emitter.ts";
+import { observeSearch } from "./server-read.ts";
 
-interface Message {
-  readonly type: string;
-  readonly function?: string;
-  readonly args?: { readonly spec: { readonly query: string } };
-}
-
-test("while words are typed, the first letter and the whole are searched for", async () => {
-  const machine = new VirtualMachine();
-  const searched: string[] = [];
-  machine.onMessage = (text) => {
-    const { type, function: name, args } = JSON.parse(text) as Message;
-    if (type === "subscribe" && name === LIVE_SEARCH) searched.push(args?.spec.query ?? "");
+test("a search that waits until its words are typed shows what another one has loaded", () => {
+  const timers: (() => void)[] = [];
+  const changed = new Emitter<void>();
+  let state: LiveFunctionState = LOADING;
+  const live = {
+    getSnapshot: () => state,
+    subscribe: (listener: () => void) => changed.on(listener),
+    refresh: () => undefined,
   };
-  const engine = machine.engine({ sync: "queries" });
-  engine.start();
-  const observe = createSearchObserver();
-  let stop: () => void = () => undefined;
-  const search = (query: string): void => {
-    stop();
-    stop = observe(engine, "Note", { query }).subscribe(() => undefined);
-  };
-  search("");
-  await machine.until(() => searched.length > 0, 2_000);
-  await machine.advance(1_000);
-  for (const query of ["m", "mi", "mil", "milk"]) {
-    search(query);
-    await machine.advance(100);
-  }
-  await machine.advance(1_000);
-  expect(searched).toEqual(["", "m", "milk"]);
-  // A component that is removed does not search any more.
-  search("b");
-  await machine.advance(100);
-  search("br");
-  stop();
-  await machine.advance(1_000);
-  expect(searched.slice(3)).toEqual(["b"]);
-  // Two fields do not delay each other, and one that is rendered again is not delayed.
-  const again = createSearchObserver()(engine, "Note", { query: "bread" });
-  again.subscribe(() => undefined)();
-  again.subscribe(() => undefined);
-  await machine.advance(50);
-  expect(searched.slice(4)).toEqual(["bread"]);
-  engine.stop();
+  const platform = { now: () => 0, after: (_ms: number, run: () => void) => timers.push(run) };
+  const engine = { platform, live: () => live } as unknown as SyncEngine;
+  observeSearch(engine, "Note", { query: "m" }).subscribe(() => undefined)();
+  const found = observeSearch(engine, "Note", { query: "milk" });
+  const shown: number[] = [];
+  found.subscribe(() => shown.push(found.getSnapshot().total));
+  expect(found.getSnapshot().loading).toBe(true);
+  state = { data: { total: 3 }, loading: false, error: null };
+  changed.emit();
+  for (const run of timers) run();
+  expect(shown).toEqual([3]);
 });

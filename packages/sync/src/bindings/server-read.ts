@@ -1,11 +1,9 @@
 import { LIVE_AGGREGATE, LIVE_SEARCH } from "@pylonsync/protocol";
 import type { SyncEngine } from "../engine/engine.ts";
 import { unsendable } from "../outbox/plain.ts";
-import { asError, constant, observe, type Observable } from "./observable.ts";
+import { asError, constant, keyOf, observe, type Observable } from "./observable.ts";
 import type { AggregateState, SearchState } from "./read-specs.ts";
-
-/** Searches of one search field that follow each other faster are being typed, in milliseconds. */
-const TYPING_MS = 250;
+import { whenTyped } from "./typed-searches.ts";
 
 /** Something that the server reads for the page, live. */
 export interface ServerRead<S> extends Observable<S> {
@@ -42,7 +40,8 @@ export function observeAggregate(
 }
 
 /**
- * Observes a search, like `observeAggregate`.
+ * Observes a search, like `observeAggregate`. While its words are typed, that is, while one search
+ * replaces another every 250 ms or faster, only the first and the last of them are sent.
  *
  * @example
  * const found = observeSearch(engine, "Todo", { query: "milk" });
@@ -59,39 +58,6 @@ export function observeSearch(
     loading,
     error,
   }));
-}
-
-/**
- * Creates a function like `observeSearch` for one search field. While the user types, it sends the
- * first search, and the last one shortly after it: each search counts as a request, and stays
- * subscribed for some seconds.
- *
- * @example
- * const observeTyped = createSearchObserver();
- * const found = observeTyped(engine, "Todo", { query: "milk" });
- * found.subscribe(() => render(found.getSnapshot().hits));
- */
-export function createSearchObserver(): typeof observeSearch {
-  let last: object | undefined;
-  let lastAt = -Infinity;
-  return (sync, entity, spec) => {
-    const found = observeSearch(sync, entity, spec);
-    const subscribe = (listener: () => void): (() => void) => {
-      const now = sync.platform.now();
-      const isTyped = last !== undefined && last !== found && now - lastAt < TYPING_MS;
-      last = found;
-      lastAt = now;
-      if (!isTyped) return found.subscribe(listener);
-      const shown = found.getSnapshot();
-      let stop = sync.platform.after(TYPING_MS, () => {
-        stop = found.subscribe(listener);
-        // Another component may have loaded it meanwhile.
-        if (found.getSnapshot() !== shown) listener();
-      });
-      return () => stop();
-    };
-    return { ...found, subscribe };
-  };
 }
 
 /** The state of a search without a response. */
@@ -131,7 +97,15 @@ function observeRead<S extends object>(
     const live = sync.live(name, args);
     const state = observe(
       () => show(live.getSnapshot()),
-      (notify) => [live.subscribe(notify)],
+      (notify) => {
+        const follow = (): (() => void) => {
+          const stop = live.subscribe(notify);
+          // Another search with the same result may have loaded it in the meantime.
+          notify();
+          return stop;
+        };
+        return [name === LIVE_SEARCH ? whenTyped(sync, keyOf(args), follow) : follow()];
+      },
     );
     return { ...state, refresh: () => live.refresh() };
   } catch (cause) {

@@ -69,6 +69,8 @@ export class IncludeTrees {
     for (const parent of root.parts)
       for (const branch of parent.branches) {
         const { subscription, rows } = branch;
+        // Only entries that changed refer to other rows, or lack some.
+        if (parent.shown?.isChanged === false && !rows.isChanged) continue;
         const [former, keys] = [rows.keys, keysOf(parent, branch)];
         const gone = [...former].filter((key) => !keys.has(key));
         const lacking = rows.lacking.filter((key) => keys.has(key));

@@ -21,6 +21,9 @@ export class KeyedWindow implements ShownRows {
   readonly #keyOf = new Map<string, Value>();
   /** Rows of keys that went away since the last commit. */
   readonly #left = new Set<string>();
+  /** Rows that were put since the last commit; they may not be shown any longer. */
+  readonly #touched = new Set<string>();
+  #isChanged = false;
 
   constructor(options: KeyedWindowOptions) {
     this.#options = options;
@@ -29,6 +32,12 @@ export class KeyedWindow implements ShownRows {
   /** What names the parents. */
   get keys(): ReadonlySet<Value> {
     return new Set(this.#windows.keys());
+  }
+
+  get isChanged(): boolean {
+    if (this.#isChanged) return true;
+    for (const window of this.#windows.values()) if (window.isChanged) return true;
+    return false;
   }
 
   /** How many rows there are. */
@@ -69,7 +78,7 @@ export class KeyedWindow implements ShownRows {
     const former = this.#keyOf.get(row.id);
     if (former !== undefined && former !== key) this.#windows.get(former)?.remove(row.id);
     this.#windows.get(key)?.put(row);
-    this.#keyOf.set(row.id, key);
+    this.#show(row.id, key);
   }
 
   remove(id: string): void {
@@ -81,7 +90,7 @@ export class KeyedWindow implements ShownRows {
   begin(rows: ReadonlyMap<Value, readonly StoredRow[]>): void {
     this.#windows.clear();
     this.#keyOf.clear();
-    this.#left.clear();
+    this.#forgetChanges();
     for (const [key, all] of rows) {
       const window = this.#make();
       window.begin(all, false);
@@ -95,25 +104,42 @@ export class KeyedWindow implements ShownRows {
     const window = this.#windows.get(key) ?? this.#make();
     window.refill(rows);
     this.#windows.set(key, window);
-    for (const id of window.ids) this.#keyOf.set(id, key);
+    for (const id of window.ids) this.#show(id, key);
   }
 
   /** Nothing leads to the rows of a key any longer. */
   drop(key: Value): void {
     for (const id of this.#windows.get(key)?.idsBefore ?? []) this.#left.add(id);
-    this.#windows.delete(key);
+    this.#isChanged = this.#windows.delete(key) || this.#isChanged;
   }
 
   flush(): WindowChange {
-    const changes = [...this.#windows.values()].map((window) => window.flush());
-    const entered = changes.flatMap((change) => change.entered);
-    const stayed = changes.flatMap((change) => change.stayed);
-    const left = new Set([...this.#left, ...changes.flatMap((change) => change.left)]);
+    const entered: StoredRow[] = [];
+    const stayed: StoredRow[] = [];
+    const left = new Set(this.#left);
+    for (const window of this.#windows.values()) {
+      if (window.isFlushed) continue;
+      const change = window.flush();
+      for (const row of change.entered) entered.push(row);
+      for (const row of change.stayed) stayed.push(row);
+      for (const id of change.left) left.add(id);
+    }
     // It went from one parent to another.
     for (const { id } of entered) left.delete(id);
-    this.#left.clear();
-    for (const [id] of [...this.#keyOf]) if (!this.has(id)) this.#keyOf.delete(id);
+    for (const id of [...left, ...this.#touched]) if (!this.has(id)) this.#keyOf.delete(id);
+    this.#forgetChanges();
     return { entered, stayed, left: [...left] };
+  }
+
+  #forgetChanges(): void {
+    this.#left.clear();
+    this.#touched.clear();
+    this.#isChanged = false;
+  }
+
+  #show(id: string, key: Value): void {
+    this.#keyOf.set(id, key);
+    this.#touched.add(id);
   }
 
   #make(): Window {

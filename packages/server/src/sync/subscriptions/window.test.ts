@@ -54,6 +54,10 @@ test("a window holds the first rows, and tells what came in, changed and left", 
           if (window.needsRefill) window.refill(sorted().slice(0, limit + 1));
           const now = sorted().slice(0, limit);
           expect(window.ids).toEqual(now.map(({ id }) => id));
+          // Only the fields of the order are stored.
+          const stored = (of: readonly StoredRow[]): unknown =>
+            of.map((row) => [row.id, ...order.map(({ field }) => row[field])]);
+          if (!Bun.deepEquals(stored(now), stored(before))) expect(window.isChanged).toBe(true);
           const wasIn = new Set(before.map(({ id }) => id));
           const { entered, stayed, left } = window.flush();
           expect(byId(entered)).toEqual(byId(now.filter(({ id }) => !wasIn.has(id))));
@@ -67,6 +71,24 @@ test("a window holds the first rows, and tells what came in, changed and left", 
     ),
     { numRuns: 500 },
   );
+});
+
+test("a change of fields that are not stored leaves the entries as they are", () => {
+  const window = new Window([{ field: "n", direction: "asc" }], 2, ["parent"]);
+  const row = { id: "a", n: 1, parent: "p", text: "x" };
+  window.begin([row], false);
+  window.put({ ...row, text: "y" });
+  expect(window.isChanged).toBe(false);
+  expect(window.flush().stayed).toEqual([{ ...row, text: "y" }]);
+  for (const changed of [
+    { ...row, n: 2 },
+    { ...row, parent: "q" },
+  ]) {
+    window.put(changed);
+    expect(window.isChanged).toBe(true);
+    window.flush();
+    expect(window.isChanged).toBe(false);
+  }
 });
 
 test("what is not flushed is told with the next flush, as one change", () => {

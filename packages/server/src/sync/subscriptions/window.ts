@@ -12,6 +12,11 @@ export interface WindowChange {
 
 /** The visible rows of a subscription, and their changes by a commit. */
 export interface ShownRows {
+  /**
+   * Whether the stored entries may have changed since the last `flush`: not if rows only changed in
+   * other fields.
+   */
+  readonly isChanged: boolean;
   has(id: string): boolean;
   /** A row of the subscription was inserted or changed. */
   put(row: StoredRow): void;
@@ -37,6 +42,7 @@ export class Window implements ShownRows {
   /** The ids before the commit that is being applied. */
   #before: ReadonlySet<string> | null = null;
   readonly #changed = new Map<string, StoredRow>();
+  #isChanged = false;
 
   /** @param kept the fields that refer to related rows */
   constructor(order: readonly Order[], limit: number, kept: readonly string[] = []) {
@@ -53,6 +59,15 @@ export class Window implements ShownRows {
   /** The rows, with the stored fields of each. */
   get entries(): readonly StoredRow[] {
     return this.#entries;
+  }
+
+  get isChanged(): boolean {
+    return this.#isChanged;
+  }
+
+  /** Whether nothing has happened since the last `flush`. */
+  get isFlushed(): boolean {
+    return this.#before === null;
   }
 
   /** The ids before the commit that is being applied. */
@@ -84,15 +99,18 @@ export class Window implements ShownRows {
   begin(rows: readonly StoredRow[], hasMore: boolean): void {
     this.#entries = rows.slice(0, this.limit).map((row) => this.#entryOf(row));
     this.#hasMore = hasMore || rows.length > this.limit;
-    this.#before = null;
-    this.#changed.clear();
+    this.#forgetChanges();
   }
 
   /** A row of the subscription was inserted or changed. */
   put(row: StoredRow): void {
     this.#remember();
-    this.#take(row.id);
     this.#changed.set(row.id, row);
+    const index = this.#entries.findIndex(({ id }) => id === row.id);
+    const former = this.#entries[index];
+    if (former !== undefined && this.#isSame(former, row)) return;
+    this.#isChanged = true;
+    if (former !== undefined) this.#entries.splice(index, 1);
     const at = this.#entries.findIndex((entry) => this.#compare(row, entry) < 0);
     // Rows that are not stored here may precede one at the end.
     if (at === -1 && this.#hasMore) return;
@@ -105,13 +123,17 @@ export class Window implements ShownRows {
   /** A row is no longer in the subscription. */
   remove(id: string): void {
     this.#remember();
-    this.#take(id);
     this.#changed.delete(id);
+    const index = this.#entries.findIndex((entry) => entry.id === id);
+    if (index === -1) return;
+    this.#entries.splice(index, 1);
+    this.#isChanged = true;
   }
 
   /** Sets the current rows, sorted; at least one more than the limit, if there is one. */
   refill(rows: readonly StoredRow[]): void {
     this.#remember();
+    this.#isChanged = true;
     for (const row of rows) if (!this.#before?.has(row.id)) this.#changed.set(row.id, row);
     this.#entries = rows.slice(0, this.limit).map((row) => this.#entryOf(row));
     this.#hasMore = rows.length > this.limit;
@@ -128,8 +150,7 @@ export class Window implements ShownRows {
       const row = this.#changed.get(id);
       if (row !== undefined) (before.has(id) ? stayed : entered).push(row);
     }
-    this.#before = null;
-    this.#changed.clear();
+    this.#forgetChanges();
     return { entered, stayed, left: [...left] };
   }
 
@@ -137,9 +158,15 @@ export class Window implements ShownRows {
     this.#before ??= new Set(this.#entries.map(({ id }) => id));
   }
 
-  #take(id: string): void {
-    const index = this.#entries.findIndex((entry) => entry.id === id);
-    if (index !== -1) this.#entries.splice(index, 1);
+  #forgetChanges(): void {
+    this.#before = null;
+    this.#changed.clear();
+    this.#isChanged = false;
+  }
+
+  /** Whether the entry of a row stays as it is, and with it its place. */
+  #isSame(entry: StoredRow, row: StoredRow): boolean {
+    return this.#kept.every((field) => entry[field] === (row[field] ?? null));
   }
 
   #entryOf(row: StoredRow): StoredRow {
