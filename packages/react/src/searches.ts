@@ -2,6 +2,7 @@ import type { EntityName, RegisteredRows } from "@pylonsync/sdk";
 import type { SyncEngine } from "@pylonsync/sync";
 import {
   observeSearch,
+  SEARCHING,
   type EntitySearchSpec,
   type SearchHighlight,
   type SearchSpec,
@@ -62,10 +63,10 @@ export function useSearch(
   entity: string,
   spec: object,
 ): UseSearchReturn<unknown> {
-  const { error, refresh, ...own } = useServerRead(observeSearch, NONE, sync, entity, spec);
+  const { error, refresh, ...own } = useServerRead(observeSearch, SEARCHING, sync, entity, spec);
   // Another object after the user, the tenant or the roles have changed.
   const session = sync.session.current;
-  const last = useRef<Shown>({ sync, entity, session, found: NONE });
+  const last = useRef<Shown>({ sync, entity, session, found: SEARCHING });
   const { current } = last;
   const isOfCaller =
     current.sync === sync && current.entity === entity && current.session === session;
@@ -87,13 +88,3 @@ interface Shown {
   readonly session: SyncEngine["session"]["current"];
   readonly found: Found;
 }
-
-const NONE: SearchState<never> = {
-  hits: [],
-  facetCounts: {},
-  total: 0,
-  highlights: [],
-  tookMs: 0,
-  loading: true,
-  error: null,
-};

@@ -160,7 +160,9 @@ export class Documents implements CascadeDelete {
     const document = await this.current(entity, rowId, caller, share);
     if (document === null) throw notFound(entity, rowId);
     const { id } = document;
-    const version = known?.id === id ? known.version : 0;
+    // After a backup was restored, the caller may have a version that the document never had.
+    const isKnown = known?.id === id && known.version <= document.version;
+    const version = isKnown ? known.version : 0;
     const parts = missingParts(version, await this.store.partsFor(store, document, version));
     // The permissions are checked after the document was read, so that they are at least as new.
     await this.#readable(entity, caller, rowId);

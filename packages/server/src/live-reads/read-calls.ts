@@ -24,10 +24,11 @@ import { isRecord } from "../util/is-record.ts";
 import { sha256 } from "../util/sha256.ts";
 
 /**
- * How often a read is repeated while rows change, in milliseconds: a read that takes long is
- * repeated less often, so that one subscription uses at most a quarter of a reader.
+ * The pause between two runs of a read, in milliseconds: a read that takes long is repeated less
+ * often, so that one subscription uses at most a quarter of a reader. `LIVE_RUNS` has the least
+ * pause of all live functions.
  */
-const PAUSE_MS = { shortest: 100, longest: 10_000, perMsOfRead: 4 };
+const PAUSE_MS = { longest: 10_000, perMsOfRead: 4 };
 
 /** A read that clients can follow. */
 interface LiveRead {
@@ -109,7 +110,7 @@ export class ReadCalls implements LiveFunctionCalls {
     const startedAt = platform.monotonic();
     const outcome = await this.#outcome(read, call, log);
     const needed = (platform.monotonic() - startedAt) * PAUSE_MS.perMsOfRead;
-    const pauseMs = Math.min(PAUSE_MS.longest, Math.max(PAUSE_MS.shortest, needed));
+    const pauseMs = Math.min(PAUSE_MS.longest, needed);
     return { ...outcome, reads: log.reads, readsCaller: false, pauseMs };
   }
 

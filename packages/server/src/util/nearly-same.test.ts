@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { isNearlySame } from "./nearly-same.ts";
+import { nearlySameAs } from "./nearly-same.ts";
 
 /** Returns all words that are one edit away from a word, by trying each edit. */
 function neighbours(word: string): Set<string> {
@@ -22,12 +22,12 @@ test("a word is nearly another if one edit after its first letter leads to it", 
   fc.assert(
     fc.property(words, words, (wanted, word) => {
       const expected = wanted.length >= 4 && neighbours(wanted).has(word);
-      return isNearlySame(wanted, word) === expected;
+      return nearlySameAs(wanted)(word) === expected;
     }),
     { numRuns: 5_000 },
   );
   for (const word of ["documnt", "docuument", "document", "dokument", "docuemnt"])
-    expect([word, isNearlySame("document", word)]).toEqual([word, true]);
-  expect(isNearlySame("cat", "cut")).toBe(false);
-  expect(isNearlySame("hello", "jello")).toBe(false);
+    expect([word, nearlySameAs("document")(word)]).toEqual([word, true]);
+  expect(nearlySameAs("cat")("cut")).toBe(false);
+  expect(nearlySameAs("hello")("jello")).toBe(false);
 });

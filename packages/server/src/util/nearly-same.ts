@@ -2,14 +2,9 @@
 export const MIN_NEARLY_LENGTH = 4;
 
 /**
- * Whether two words differ by one letter, which is not the first: it is missing, additional,
- * different, or swapped with its neighbour.
+ * Returns a test whether other words differ from a word by at most one letter, which is not the
+ * first: it is missing, additional, different, or swapped with its neighbour.
  */
-export function isNearlySame(wanted: string, word: string): boolean {
-  return nearlySameAs(wanted)(word);
-}
-
-/** Returns a test as `isNearlySame`, for many words. */
 export function nearlySameAs(wanted: string): (word: string) => boolean {
   const letters = Array.from(wanted);
   const first = wanted.codePointAt(0);

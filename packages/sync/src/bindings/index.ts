@@ -55,7 +55,7 @@ export type {
   SearchSpec,
   SearchState,
 } from "./read-specs.ts";
-export { observeAggregate, observeSearch, type ServerRead } from "./server-read.ts";
+export { observeAggregate, observeSearch, SEARCHING, type ServerRead } from "./server-read.ts";
 export { fieldsOf, keyOf, valueOf, type Observable } from "./observable.ts";
 export { callShowing, type OptimisticStore, type OptimisticUpdate } from "./optimistic-call.ts";
 export { RoomStay, type RoomStayOptions } from "./room-stay.ts";

@@ -53,15 +53,20 @@ export function observeSearch(
   spec: object,
 ): ServerRead<SearchState<unknown>> {
   return observeRead(sync, LIVE_SEARCH, { entity, spec }, ({ data: body, loading, error }) => ({
-    ...NOTHING,
+    ...SEARCHING,
     ...(isFields(body) ? body : null),
     loading,
     error,
   }));
 }
 
-/** The state of a search without a response. */
-const NOTHING: SearchState<never> = {
+/**
+ * The state of a search without a response, as during server rendering.
+ *
+ * @example
+ * const found = isServer ? SEARCHING : observeSearch(engine, "Todo", { query }).getSnapshot();
+ */
+export const SEARCHING: SearchState<never> = {
   hits: [],
   facetCounts: {},
   total: 0,

@@ -144,7 +144,7 @@ function nearlyOnPostgres(word: string, compiler: WhereCompiler): string {
   return `((${likes.join(" OR ")}) AND s.words ~ ${expression})`;
 }
 
-/** The words that `isNearlySame` accepts as similar, as regular expressions. */
+/** The words that `nearlySameAs` accepts as similar, as regular expressions. */
 function nearlyForms(letters: readonly string[]): string[] {
   return letters.flatMap((_, at) => {
     const [before, after] = [letters.slice(0, at).join(""), letters.slice(at + 1).join("")];
