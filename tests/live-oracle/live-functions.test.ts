@@ -2,9 +2,9 @@ import { query, v } from "@pylonsync/functions";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
-import { TestClient, until } from "../support/client.ts";
-import { QuerySocket } from "../support/query-socket.ts";
+import { TestClient } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
+import { Person } from "./person.ts";
 
 const SEED = Number(process.env["ORACLE_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 const IS_POSTGRES = process.env["PYLON_TEST_STORE"] === "postgres";
@@ -126,13 +126,6 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-/** The socket of one user, with the calls that are open on it. */
-interface Person {
-  readonly client: TestClient;
-  readonly socket: QuerySocket;
-  readonly open: Map<number, Ask>;
-}
-
 async function commit(changes: readonly Write[], there: Set<string>): Promise<void> {
   const operations = changes.flatMap(([id, data]): object[] => {
     const isThere = there.has(id);
@@ -157,51 +150,21 @@ async function fresh(client: TestClient, { name, args }: Ask): Promise<unknown> 
   return { failed: (body["error"] as { readonly code?: string } | undefined)?.code };
 }
 
-async function compare(people: readonly Person[]): Promise<void> {
-  for (const { client, socket, open } of people)
-    for (const [id, ask] of open) {
-      const expected = await fresh(client, ask);
-      const isEqual = (): boolean => Bun.deepEquals(socket.outcomes(id).at(-1), expected);
-      await until(isEqual, 3_000).catch(() => undefined);
-      expect({ ask, live: socket.outcomes(id).at(-1) }).toEqual({ ask, live: expected });
-    }
-}
-
 async function run(all: readonly (typeof steps extends fc.Arbitrary<infer S> ? S : never)[]) {
   const there = new Set<string>();
-  const connect = async (client: TestClient): Promise<Person> => ({
-    client,
-    socket: await QuerySocket.open(client),
-    open: new Map(),
-  });
-  const people = await Promise.all(users.map(connect));
-  const openOn = ({ socket, open }: Person, ask: Ask): void =>
-    void open.set(socket.call(ask.name, ask.args), ask);
+  const people = await Promise.all(users.map((user) => Person.connect<Ask>(user)));
   try {
     for (const { commits, opens, closes, returns } of all) {
       const committing = (async () => {
         for (const changes of commits) await commit(changes, there);
       })();
-      for (const [place, ask] of opens) {
-        const person = people[place];
-        if (person !== undefined && person.open.size < 6) openOn(person, ask);
-      }
-      for (const place of closes)
-        for (const { socket, open } of people) {
-          const id = [...open.keys()][place % Math.max(1, open.size)];
-          if (id === undefined) continue;
-          open.delete(id);
-          socket.send({ type: "unsubscribe", id });
-        }
+      for (const [place, ask] of opens) people[place]?.follow(ask);
+      for (const place of closes) for (const person of people) person.leave(place);
       const left = returns === null ? undefined : people[returns];
-      if (left !== undefined && returns !== null) {
-        left.socket.socket.close();
-        const back = await connect(left.client);
-        people[returns] = back;
-        for (const ask of left.open.values()) openOn(back, ask);
-      }
+      if (left !== undefined && returns !== null) people[returns] = await left.comeBack();
       await committing;
-      await compare(people);
+      for (const person of people)
+        await person.compare(fresh, ({ socket }, id) => socket.outcomes(id).at(-1));
     }
     // No user receives the id of another user.
     for (const { client, socket } of people)

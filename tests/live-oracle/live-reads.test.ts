@@ -1,10 +1,10 @@
 import { LIVE_AGGREGATE, LIVE_SEARCH } from "@pylonsync/protocol";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, test } from "bun:test";
 import fc from "fast-check";
-import { TestClient, until } from "../support/client.ts";
-import { QuerySocket } from "../support/query-socket.ts";
+import { TestClient } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
+import { Person } from "./person.ts";
 
 // Aggregates and searches that clients follow, compared with those that are requested again.
 
@@ -115,13 +115,6 @@ const steps = fc.record({
 });
 type Step = typeof steps extends fc.Arbitrary<infer S> ? S : never;
 
-/** The socket of one user, with the reads that are open on it. */
-interface Person {
-  readonly client: TestClient;
-  readonly socket: QuerySocket;
-  readonly open: Map<number, Ask>;
-}
-
 async function commit(changes: readonly Write[], there: Set<string>): Promise<void> {
   const operations = changes.flatMap(([name, id, row]): object[] => {
     const key = `${name}/${id}`;
@@ -157,64 +150,31 @@ function withoutTime(outcome: unknown): unknown {
 }
 
 /** The newest outcome of a subscription, or the reason for which it was rejected. */
-function outcomeOf({ socket }: Person, id: number): unknown {
+function outcomeOf({ socket }: Person<Ask>, id: number): unknown {
   const refused = socket.all("error").find((one) => one.id === id);
   if (refused !== undefined) return { failed: refused.code };
   return withoutTime(socket.outcomes(id).at(-1));
 }
 
-async function compare(people: readonly Person[]): Promise<void> {
-  for (const person of people)
-    for (const [id, ask] of person.open) {
-      const expected = await fresh(person.client, ask);
-      const isEqual = (): boolean => Bun.deepEquals(outcomeOf(person, id), expected);
-      await until(isEqual, 3_000).catch(() => undefined);
-      expect({ ask, live: outcomeOf(person, id) }).toEqual({ ask, live: expected });
-    }
-}
-
-const connect = async (client: TestClient): Promise<Person> => ({
-  client,
-  socket: await QuerySocket.open(client),
-  open: new Map(),
-});
-const openOn = ({ socket, open }: Person, ask: Ask): void =>
-  void open.set(socket.call(ask.name, ask.args), ask);
-
 async function take(
   { commits, opens, closes, returns }: Step,
-  people: Person[],
+  people: Person<Ask>[],
   there: Set<string>,
 ) {
   const committing = (async () => {
     for (const changes of commits) await commit(changes, there);
   })();
-  for (const [places, ask] of opens)
-    for (const place of places) {
-      const person = people[place];
-      if (person !== undefined && person.open.size < 6) openOn(person, ask);
-    }
-  for (const place of closes)
-    for (const { socket, open } of people) {
-      const id = [...open.keys()][place % Math.max(1, open.size)];
-      if (id === undefined) continue;
-      open.delete(id);
-      socket.send({ type: "unsubscribe", id });
-    }
+  for (const [places, ask] of opens) for (const place of places) people[place]?.follow(ask);
+  for (const place of closes) for (const person of people) person.leave(place);
   const left = returns === null ? undefined : people[returns];
-  if (left !== undefined && returns !== null) {
-    left.socket.socket.close();
-    const back = await connect(left.client);
-    people[returns] = back;
-    for (const ask of left.open.values()) openOn(back, ask);
-  }
+  if (left !== undefined && returns !== null) people[returns] = await left.comeBack();
   await committing;
-  await compare(people);
+  for (const person of people) await person.compare(fresh, outcomeOf);
 }
 
 async function run(all: readonly Step[]): Promise<void> {
   const there = new Set<string>();
-  const people = await Promise.all(users.map(connect));
+  const people = await Promise.all(users.map((user) => Person.connect<Ask>(user)));
   try {
     for (const step of all) await take(step, people, there);
   } finally {
