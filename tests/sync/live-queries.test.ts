@@ -207,6 +207,8 @@ test("T17: a window neither reads nor keeps more than a limited number of bytes"
   expect(await ask(1, "long", { at: "asc" }, 3)).toBe("ready");
   expect(await ask(2, "long", { text: "asc" }, 3)).toBe("RESULT_TOO_LARGE");
   expect(await ask(3, "large", { at: "asc" }, 10)).toBe("RESULT_TOO_LARGE");
+  // The rows behind the limit do not count.
+  expect(await ask(5, "large", { at: "asc" }, 2)).toBe("ready");
   // The third row takes the place of the first one, and is too long.
   expect(await ask(4, "long", { text: "asc" }, 2)).toBe("ready");
   await admin.request("DELETE", "/api/entities/Message/long-a");

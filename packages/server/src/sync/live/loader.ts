@@ -30,8 +30,8 @@ import { checkOrder } from "./subscription-weight.ts";
 
 const PAGE = 500;
 /**
- * The number of rows read beyond the limit of a window: as many may turn out to be newer than the
- * feed.
+ * The number of rows read beyond the limit of a window, if they are not too large: as many may turn
+ * out to be newer than the feed.
  */
 const SPARE = 64;
 const ATTEMPTS = 5;
@@ -247,9 +247,11 @@ export class Loader {
       limit: limit + SPARE,
       maxBytes: MAX_RESULT_BYTES,
     });
-    if (isFull(rows, MAX_RESULT_BYTES)) throw resultTooLarge();
+    if (isFull(rows.slice(0, limit), MAX_RESULT_BYTES)) throw resultTooLarge();
     for (const { id } of rows) load.read.add(id);
-    return { load, rows, isCut: rows.length === limit + SPARE };
+    // Large rows leave no room for all spare ones.
+    const isCut = rows.length === limit + SPARE || isFull(rows, MAX_RESULT_BYTES);
+    return { load, rows, isCut };
   }
 
   async #readPages(
