@@ -217,6 +217,43 @@ test("T17: a window neither reads nor keeps more than a limited number of bytes"
   socket.socket.close();
 });
 
+test("rows that are more than the queue of a connection may have are delivered", async () => {
+  const own = await startServer(app, { PYLON_SEND_BUFFER_BYTES: "65536" });
+  try {
+    const author = new TestClient(own.url, ADMIN_TOKEN);
+    for (let n = 0; n < 6; n += 1)
+      await author.insert("Message", {
+        id: `m${n}`,
+        channelId: "c",
+        text: `${n}`.repeat(900_000),
+        at: n,
+      });
+    const socket = await QuerySocket.open(author);
+    const where = { channelId: "c" };
+    await socket.subscribe({ entity: "Message", where, order: { at: "asc" }, limit: 6 });
+    await socket.subscribe({ entity: "Message", where });
+    const ids = socket.all("rows").flatMap(({ rows = [] }) => rows.map(({ id }) => id));
+    expect(ids.toSorted()).toEqual([
+      "m0",
+      "m0",
+      "m1",
+      "m1",
+      "m2",
+      "m2",
+      "m3",
+      "m3",
+      "m4",
+      "m4",
+      "m5",
+      "m5",
+    ]);
+    expect(socket.closed).toBeNull();
+    socket.socket.close();
+  } finally {
+    await own.stop();
+  }
+});
+
 test("a row that becomes readable with time reaches a client that returns later", async () => {
   const clock = stillClock();
   const own = await startServer(timed, {}, clock.platform);

@@ -1,4 +1,4 @@
-import { CloseCode, type ErrorCode, type Resync } from "@pylonsync/protocol";
+import { CloseCode, MAX_RESULT_BYTES, type ErrorCode, type Resync } from "@pylonsync/protocol";
 import type { TopicPublisher } from "./topic-publisher.ts";
 import type { Caller, Identity } from "../identity/identity.ts";
 import type { Platform } from "../platform.ts";
@@ -73,8 +73,8 @@ export class Subscriber {
   readonly #topics = new Set<string>();
   #open = true;
   #ending: "slow" | "resync" | null = null;
-  /** The size of the binary messages that it has not read. */
-  #binaryBytes = 0;
+  /** How many bytes of those that it has not read do not count against the limit of the queue. */
+  #exemptBytes = 0;
 
   /** @param limit the maximum number of bytes queued for a slow reader */
   constructor(
@@ -118,7 +118,20 @@ export class Subscriber {
    */
   send(text: string): void {
     if (!this.#open) return;
-    if (this.#outlet.write(text) > this.#limit + this.#binaryBytes) this.#cutOff();
+    if (this.#outlet.write(text) > this.#limit + this.#exemptBytes) this.#cutOff();
+  }
+
+  /**
+   * Sends rows that the reader has requested, which may be larger than the limit of the queue: on a
+   * slow network, a reader that is disconnected for them would request them again, for ever.
+   */
+  sendRequested(text: string): void {
+    if (!this.#open) return;
+    const waiting = this.#outlet.write(text);
+    if (waiting === 0) return;
+    const bytes = Buffer.byteLength(text);
+    const all = Math.min(this.#exemptBytes + bytes, MAX_RESULT_BYTES);
+    this.#exempt(Math.max(all, bytes, this.#exemptBytes), waiting);
   }
 
   /**
@@ -129,10 +142,14 @@ export class Subscriber {
     if (!this.#open || this.#outlet.writeBytes === undefined) return;
     const waiting = this.#outlet.writeBytes(bytes);
     if (waiting === 0) return;
-    this.#binaryBytes += bytes.length;
-    if (waiting > this.#limit + this.#binaryBytes) return this.#cutOff();
+    this.#exempt(this.#exemptBytes + bytes.length, waiting);
+  }
+
+  #exempt(bytes: number, waiting: number): void {
+    this.#exemptBytes = bytes;
+    if (waiting > this.#limit + bytes) return this.#cutOff();
     void this.#outlet.drained().then(() => {
-      this.#binaryBytes = 0;
+      this.#exemptBytes = 0;
     });
   }
 
@@ -158,7 +175,7 @@ export class Subscriber {
 
   /** Disconnects the reader if too many published bytes are queued for it. */
   checkBacklog(): void {
-    if (this.#open && (this.#outlet.topics?.backlog() ?? 0) > this.#limit + this.#binaryBytes)
+    if (this.#open && (this.#outlet.topics?.backlog() ?? 0) > this.#limit + this.#exemptBytes)
       this.#cutOff();
   }
 

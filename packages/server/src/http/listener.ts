@@ -1,6 +1,7 @@
 import {
   offersShardProtocol,
   MAX_DOCUMENT_BYTES,
+  MAX_RESULT_BYTES,
   parseJoinProtocol,
   PylonError,
   SHARD_PROTOCOL,
@@ -123,8 +124,8 @@ class Listener {
       error: (error) => this.#services.dispatcher.fault(bodyFailure(error), null),
       websocket: {
         maxPayloadLength: maxFrameBytes,
-        // The frames of a document do not count: see Subscriber.sendBytes.
-        backpressureLimit: sendBufferBytes + 2 * MAX_DOCUMENT_BYTES + 64 * 1024,
+        // The frames of a document and requested rows do not count: see Subscriber.
+        backpressureLimit: sendBufferBytes + MAX_RESULT_BYTES + 2 * MAX_DOCUMENT_BYTES + 64 * 1024,
         idleTimeout: pingSeconds + pongSeconds(pingSeconds),
         sendPings: true,
         perMessageDeflate: false,

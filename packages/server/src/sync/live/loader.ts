@@ -495,7 +495,8 @@ export class Loader {
       ...(gone === undefined || gone.length === 0 ? {} : { gone }),
     } satisfies RowsMessage);
     for (const { connection } of joiners)
-      if (await this.#options.mayStay(connection.subscriber)) connection.subscriber.send(text);
+      if (await this.#options.mayStay(connection.subscriber))
+        connection.subscriber.sendRequested(text);
   }
 }
 
