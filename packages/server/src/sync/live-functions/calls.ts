@@ -30,6 +30,8 @@ export interface LiveCallTerms {
    * do not wait for the runs of other functions.
    */
   readonly isRead: boolean;
+  /** The number of its conditions that scan a whole value for each change; 0 by default. */
+  readonly searches?: number | undefined;
 }
 
 /** The outcome of a run, and the data that it depends on. */

@@ -5,6 +5,7 @@ import type { Platform } from "../../platform.ts";
 import { readerShare, userShare } from "../../request/reading.ts";
 import type { DeliveryQueue } from "../delivery-queue.ts";
 import type { LiveConnection } from "../live/live-connection.ts";
+import { checkWeight } from "../live/subscription-weight.ts";
 import type { LiveFunctionCalls, LiveOutcome } from "./calls.ts";
 import { FunctionGroup } from "./function-group.ts";
 import { LiveFunction } from "./live-function.ts";
@@ -61,19 +62,26 @@ export class LiveFunctions {
     return this.#groups.size === 0 && this.#index.isEmpty && this.#touched.size === 0;
   }
 
-  /** @throws PylonError if the caller may not subscribe to the function */
+  /**
+   * @param characters the length of the request that is kept
+   * @throws PylonError if the caller may not subscribe to the function
+   */
   subscribe(
     connection: LiveConnection,
     { id, function: name, args = {} }: SubscribeFunction,
+    characters = 0,
   ): void {
     const { caller } = connection.subscriber;
     const terms = this.#options.calls.check(name, args, caller);
+    const weight = { characters, searches: terms.searches ?? 0 };
+    checkWeight(connection.weight, weight);
     const key = FunctionGroup.keyOf(name, args, terms);
     const group = this.#groups.get(key) ?? new FunctionGroup(name, args, terms);
     this.#groups.set(key, group);
     const known = group.find(caller);
     const one = known ?? this.#create(group, caller);
     connection.add(id, one);
+    connection.weigh(id, weight);
     this.#join(one, connection, [id], known === undefined);
   }
 
