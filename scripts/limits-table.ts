@@ -602,6 +602,12 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
       ],
       ["live functions running concurrently", number(LIVE_RUNS.atOnce), "", "the rest wait"],
       [
+        "live aggregates and searches computed concurrently",
+        `${number(LIVE_RUNS.readsAtOnce)}, ${LIVE_RUNS.readsPerCaller} of a user or network`,
+        "",
+        "the rest wait",
+      ],
+      [
         "computations of a live aggregate or search per second",
         "10; fewer if one takes over 25 ms",
         "",

@@ -3,6 +3,7 @@ import pLimit from "p-limit";
 import type { Caller } from "../../identity/identity.ts";
 import type { Platform } from "../../platform.ts";
 import { readerShare, userShare } from "../../request/reading.ts";
+import { FairTurns } from "../../util/fair-turns.ts";
 import type { DeliveryQueue } from "../delivery-queue.ts";
 import type { LiveConnection } from "../live/live-connection.ts";
 import { checkWeight } from "../live/subscription-weight.ts";
@@ -43,6 +44,11 @@ export class LiveFunctions {
   /** The functions that were affected by changes since the last `flush`. */
   readonly #touched = new Set<LiveFunction>();
   readonly #turns = pLimit(LIVE_RUNS.atOnce);
+  /** Of reads: the rest of them does not wait in the store, which rejects reads if many wait. */
+  readonly #readTurns = new FairTurns({
+    atOnce: LIVE_RUNS.readsAtOnce,
+    perCaller: LIVE_RUNS.readsPerCaller,
+  });
   /** Shared by all subscriptions in the same turn of the event loop. */
   #settling: Promise<void> | null = null;
 
@@ -173,7 +179,9 @@ export class LiveFunctions {
       one.timer = null;
       one.isPaused = false;
       const run = (): Promise<void> => this.#run(one);
-      void (one.group.isRead ? run() : this.#turns(run)).catch(this.#options.onError);
+      const { isRead } = one.group;
+      const ended = isRead ? this.#readTurns.run(shareOf(one), run) : this.#turns(run);
+      void ended.catch(this.#options.onError);
     };
     if (pause > 0) one.timer = platform.after(pause, start).unref();
     else start();
