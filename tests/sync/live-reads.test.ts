@@ -2,6 +2,7 @@ import { LIVE_AGGREGATE, LIVE_SEARCH, MAX_SUBSCRIPTION_SEARCHES } from "@pylonsy
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { TestClient, until } from "../support/client.ts";
+import { stillClock } from "../support/still-clock.ts";
 import { QuerySocket } from "../support/query-socket.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
@@ -54,6 +55,28 @@ test("rows that become readable by the time are in the results when they are wri
   await admin.request("PATCH", `/api/entities/Post/${id}`, { at: "2999-01-01T00:00:00Z" });
   expect((await socket.told(count, 3)).at(-1)).toEqual({ rows: [{ count: 0 }] });
   socket.socket.close();
+});
+
+test("a new subscription is told what is readable now, whatever others were told", async () => {
+  const clock = stillClock();
+  const own = await startServer(appOf(manifest), {}, clock.platform);
+  try {
+    const at = new Date(clock.now() + 60_000).toISOString();
+    await new TestClient(own.url, ADMIN_TOKEN).insert("Post", { title: "soon", at });
+    const guest = await TestClient.guest(own.url);
+    const [none, one] = [0, 1].map((count) => ({ rows: [{ count }] }));
+    const early = await QuerySocket.open(guest);
+    const first = early.call(LIVE_AGGREGATE, { entity: "Post", spec: { count: true } });
+    expect(await early.told(first, 1)).toEqual([none]);
+    clock.later(60);
+    const late = await QuerySocket.open(guest);
+    const second = late.call(LIVE_AGGREGATE, { entity: "Post", spec: { count: true } });
+    expect(await late.told(second, 1)).toEqual([one]);
+    expect(await early.told(first, 2)).toEqual([none, one]);
+    for (const { socket } of [early, late]) socket.close();
+  } finally {
+    await own.stop();
+  }
 });
 
 test("a group's related row disappears when the caller may no longer read it", async () => {

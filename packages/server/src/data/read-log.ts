@@ -24,10 +24,16 @@ export interface LoggedRead {
 export class ReadLog {
   readonly #reads = new Map<string, LoggedRead>();
   #excess: PylonError | null = null;
+  #isTimed = false;
 
   /** The error if there were more reads than fit: then the log is incomplete. */
   get excess(): PylonError | null {
     return this.#excess;
+  }
+
+  /** Whether a condition depends on the time: the same read may find other rows later. */
+  get isTimed(): boolean {
+    return this.#isTimed;
   }
 
   get reads(): readonly LoggedRead[] {
@@ -38,6 +44,7 @@ export class ReadLog {
   clear(): void {
     this.#reads.clear();
     this.#excess = null;
+    this.#isTimed = false;
   }
 
   /** Returns a reader that records its reads, including failed ones. */
@@ -131,6 +138,7 @@ export class ReadLog {
   #addRelated(where: Expr): boolean {
     let isPlain = true;
     for (const node of nodesOf(where)) {
+      if (node.kind === "now") this.#isTimed = true;
       if (node.kind !== "exists" && node.kind !== "hasRelated") continue;
       isPlain = false;
       this.#reads.set(`all ${node.entity}`, { ...WHOLE, entity: node.entity });

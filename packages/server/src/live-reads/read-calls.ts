@@ -112,7 +112,8 @@ export class ReadCalls implements LiveFunctionCalls {
     const outcome = await this.#outcome(read, call, log);
     const needed = (platform.monotonic() - startedAt) * PAUSE_MS.perMsOfRead;
     const pauseMs = Math.min(PAUSE_MS.longest, Math.max(PAUSE_MS.shortest, needed));
-    return { ...outcome, reads: log.reads, readsCaller: false, pauseMs };
+    const { reads, isTimed } = log;
+    return { ...outcome, reads, isTimed, readsCaller: false, pauseMs };
   }
 
   async #outcome(

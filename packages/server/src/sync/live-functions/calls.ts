@@ -41,6 +41,8 @@ export interface LiveOutcome {
   /** Equal for results that are not sent again; by default the result itself. */
   readonly compared?: string | undefined;
   readonly reads: readonly LoggedRead[];
+  /** Whether it depends on the time: then later subscribers get another run. */
+  readonly isTimed?: boolean | undefined;
   /**
    * Whether the function read the identity of the caller, so that other callers may get another
    * result.
