@@ -537,7 +537,7 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
         "conditions in `where` of a " + "subscription",
         number(MAX_SUBSCRIPTION_TERMS),
         "",
-        "`INVALID_QUERY`",
+        "`INVALID_QUERY`; of a live aggregate or search, the page requests it instead",
       ],
       [
         "values by which the rows of a subscription with a limit, or of an included relation, " +

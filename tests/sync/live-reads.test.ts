@@ -1,4 +1,9 @@
-import { LIVE_AGGREGATE, LIVE_SEARCH, MAX_SUBSCRIPTION_SEARCHES } from "@pylonsync/protocol";
+import {
+  LIVE_AGGREGATE,
+  LIVE_SEARCH,
+  MAX_SUBSCRIPTION_SEARCHES,
+  MAX_SUBSCRIPTION_TERMS,
+} from "@pylonsync/protocol";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { TestClient, until } from "../support/client.ts";
@@ -110,5 +115,17 @@ test("T17: what the live reads of a connection search is limited", async () => {
     await until(() => socket.all("joined").length + socket.all("error").length === n);
   }
   expect(socket.all("error")).toMatchObject([{ code: "SUBSCRIPTION_LIMIT_REACHED" }]);
+  socket.socket.close();
+});
+
+test("T17: the conditions of a live read are limited", async () => {
+  const socket = await QuerySocket.open(await TestClient.guest(server.url));
+  const asked = [MAX_SUBSCRIPTION_TERMS, MAX_SUBSCRIPTION_TERMS + 1].map((length) => {
+    const $or = Array.from({ length }, (_, n) => ({ title: `${n}` }));
+    return socket.call(LIVE_AGGREGATE, { entity: "Post", spec: { count: true, where: { $or } } });
+  });
+  await until(() => socket.all("error").length > 0);
+  expect(socket.all("error")).toMatchObject([{ id: asked[1], code: "SUBSCRIPTION_LIMIT_REACHED" }]);
+  expect(socket.all("joined").map(({ id }) => id)).toEqual(asked.slice(0, 1));
   socket.socket.close();
 });

@@ -2,8 +2,10 @@ import {
   LIVE_AGGREGATE,
   LIVE_SEARCH,
   MAX_LIVE_RESULT_BYTES,
+  MAX_SUBSCRIPTION_TERMS,
   PylonError,
 } from "@pylonsync/protocol";
+import { hasExists, type Expr } from "@pylonsync/query";
 import type { DataModel } from "../data/model.ts";
 import { ReadLog } from "../data/read-log.ts";
 import { readerAt } from "../data/reader-at.ts";
@@ -21,6 +23,7 @@ import type {
   LiveFunctionCalls,
   LiveOutcome,
 } from "../sync/live-functions/calls.ts";
+import { termsIn } from "../sync/live/parse-query.ts";
 import { searchesIn } from "../sync/live/subscription-weight.ts";
 import { isRecord } from "../util/is-record.ts";
 import { sha256 } from "../util/sha256.ts";
@@ -93,6 +96,7 @@ export class ReadCalls implements LiveFunctionCalls {
     const { entity, spec } = askedIn(args);
     checkKeyScope(caller, "read", { entity });
     const parts = read.parts(this.#reads(this.#options.store, caller), entity, spec);
+    checkTerms(parts.where);
     const searches = searchesIn(parts);
     return { audience: sha256(JSON.stringify(parts)), isRead: true, searches };
   }
@@ -168,6 +172,21 @@ function askedIn(args: Readonly<Record<string, unknown>>): {
     field: unknown?.slice(0, 80) ?? (typeof entity === "string" ? "spec" : "entity"),
     hint: 'Pass { entity: "Todo", spec: { count: true } }.',
   });
+}
+
+/**
+ * Clients request a read with more conditions when rows have changed.
+ *
+ * @throws PylonError SUBSCRIPTION_LIMIT_REACHED
+ */
+function checkTerms(where: Expr): void {
+  // With a condition on related rows, none is evaluated for a change.
+  if (hasExists(where) || termsIn(where) <= MAX_SUBSCRIPTION_TERMS) return;
+  throw new PylonError(
+    "SUBSCRIPTION_LIMIT_REACHED",
+    `The filter of a live read may have at most ${MAX_SUBSCRIPTION_TERMS} conditions.`,
+    { hint: "Request it instead, or use $in in place of $or." },
+  );
 }
 
 function tooLarge(): PylonError {
