@@ -13,6 +13,18 @@ what happens when it is exceeded. See
 Limits per caller count signed-in callers by user, and guests and anonymous callers by IP \
 address; an IPv6 /64 network counts as one address. Behind proxies, set
 \`PYLON_TRUST_PROXY_HOPS\` so that the address is the client's.
+
+The defaults fit a few guests behind one address. For a school class of 30 guests, whose requests \
+come from one address, raise those for addresses:
+
+\`\`\`
+PYLON_RATE_LIMIT_MAX=1500
+PYLON_FN_RATE_LIMIT_MAX=900
+PYLON_MAX_CONNECTIONS_PER_IP=200
+\`\`\`
+
+That is 50 requests and 30 calls of each function per guest and minute. A page that opens needs \
+a request for the guest, one for the connection, and one for each live aggregate and search.
 `;
 
 const OUTRO = `

@@ -537,7 +537,7 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
         "conditions in `where` of a " + "subscription",
         number(MAX_SUBSCRIPTION_TERMS),
         "",
-        "`INVALID_QUERY`",
+        "`INVALID_QUERY`; of a live aggregate or search, the page requests it instead",
       ],
       [
         "values by which the rows of a subscription with a limit, or of an included relation, " +
@@ -601,6 +601,12 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
         "changes are combined into the next run",
       ],
       ["live functions running concurrently", number(LIVE_RUNS.atOnce), "", "the rest wait"],
+      [
+        "live aggregates and searches computed concurrently",
+        `${number(LIVE_RUNS.readsAtOnce)}, ${LIVE_RUNS.readsPerCaller} of a user or network`,
+        "",
+        "the rest wait",
+      ],
       [
         "computations of a live aggregate or search per second",
         "10; fewer if one takes over 25 ms",

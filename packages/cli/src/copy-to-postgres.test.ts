@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { Client } from "pg";
+import { until } from "../../../tests/support/client.ts";
 import { createDatabase, sharedPostgresUrl } from "../../../tests/support/servers/postgres.ts";
 import { pylon, PylonProcess, TempFolder } from "./testing/pylon-process.ts";
 
@@ -121,4 +123,44 @@ test("says what is missing, and changes nothing", async () => {
     exitCode: 1,
     code: "BACKUP_NO_DATABASE",
   });
+});
+
+/** Begins a copy, and kills it while it writes the notes. */
+async function interruptCopy(folder: TempFolder, url: string): Promise<void> {
+  const database = new Client({ connectionString: url });
+  await database.connect();
+  await database.query(`BEGIN; LOCK TABLE "Note" IN EXCLUSIVE MODE`);
+  {
+    await using _copy = new PylonProcess(["copy-to-postgres", "--yes"], folder.path, {
+      DATABASE_URL: url,
+    });
+    const isWriting = `SELECT 1 FROM pg_locks JOIN pg_class ON pg_class.oid = relation
+      WHERE relname = 'Note' AND NOT granted`;
+    await until(async () => ((await database.query(isWriting)).rowCount ?? 0) > 0, 20_000);
+  }
+  await database.end();
+}
+
+test("no server starts on a part of a copy, and no copy continues it", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": APP });
+  const url = await createDatabase(sharedPostgresUrl());
+  {
+    await using dev = serve(folder);
+    const { port } = await dev.event();
+    const { token } = await callerOf(port)("POST", "/api/auth/password/register", ANN);
+    await callerOf(port, String(token))("POST", "/api/entities/Note", { ...NOTE, text: "x" });
+    await dev.end();
+  }
+  // The tables exist before the copy.
+  const applied = await pylon(["migrate", "apply", "--yes"], folder.path, { DATABASE_URL: url });
+  expect(applied.exitCode).toBe(0);
+  await interruptCopy(folder, url);
+  const started = await pylon(["start", "--json", "--port", "0"], folder.path, {
+    DATABASE_URL: url,
+    PYLON_ADMIN_TOKEN: "a".repeat(40),
+  });
+  expect(started.exitCode).toBe(1);
+  expect(started.stdout + started.stderr).toContain("A copy to this database was not finished.");
+  expect(await copy(folder, url)).toMatchObject({ exitCode: 1, code: "COPY_NOT_EMPTY" });
 });

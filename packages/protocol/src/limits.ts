@@ -174,6 +174,10 @@ export const MAX_LIVE_READS = 1000;
 export const LIVE_RUNS = {
   /** Of all live functions, at the same time; others wait for their turn. */
   atOnce: 8,
+  /** Of all live aggregates and searches, at the same time. */
+  readsAtOnce: 64,
+  /** Of the live aggregates and searches of one user, or of the guests of a network. */
+  readsPerCaller: 2,
   /** Of one live function, in a second; what changes meanwhile is seen by the next run. */
   perSecond: 100,
 } as const;

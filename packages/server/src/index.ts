@@ -29,7 +29,7 @@ export { planMigration } from "./schema/diff.ts";
 export { planStart } from "./schema/start-plan.ts";
 export { validateManifest } from "./schema/validate-manifest.ts";
 export { PylonStartError } from "./start-error.ts";
-export { copyRows, firstFilled, type CopiedRows } from "./store/copy-rows.ts";
+export { copyRows, firstFilled, hasUnfinishedCopy, type CopiedRows } from "./store/copy-rows.ts";
 export { inspectData } from "./store/inspect-data.ts";
 export { applyMigration, migrateToManifest } from "./store/migrate-to-manifest.ts";
 export { dataMigrationStates, type DataMigrationState } from "./data/data-migrations.ts";

@@ -3,6 +3,7 @@ import {
   copyRows,
   describeDatabase,
   firstFilled,
+  hasUnfinishedCopy,
   inspectData,
   loadApp,
   loadConfig,
@@ -100,14 +101,11 @@ async function copy(
     await migrateToManifest(from, manifest, migration);
     const to = await openStore(target, options);
     try {
+      if ((await to.storedManifest()) !== null && (await hasUnfinishedCopy(to)))
+        throw notEmpty(target, "has a part of a copy that was not finished.");
       await migrateToManifest(to, manifest, migration);
       const filled = await firstFilled(to, manifest);
-      if (filled !== null)
-        throw new CommandError(
-          "COPY_NOT_EMPTY",
-          `${describeDatabase(target)} has rows already, in ${filled}. Copy to a new, empty ` +
-            "database, also if an earlier copy was interrupted.",
-        );
+      if (filled !== null) throw notEmpty(target, `has rows already, in ${filled}.`);
       return await copyRows(from, to, manifest, {
         onProgress: (table, count) => output.say(`${table}: ${counted(count, "row")}`),
       });
@@ -130,5 +128,12 @@ async function checkMigrated(store: Store, manifest: Manifest): Promise<void> {
     "COPY_NOT_MIGRATED",
     "The database does not have the schema of the app yet: see `pylon migrate plan`, and run " +
       "`pylon migrate apply` first.",
+  );
+}
+
+function notEmpty(target: Database, why: string): CommandError {
+  return new CommandError(
+    "COPY_NOT_EMPTY",
+    `${describeDatabase(target)} ${why} Copy to a new, empty database.`,
   );
 }

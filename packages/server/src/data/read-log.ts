@@ -1,12 +1,12 @@
 import { MAX_LIVE_READS, PylonError } from "@pylonsync/protocol";
-import { literal, nodesOf, path, TRUE, type Expr, type Order } from "@pylonsync/query";
+import { and, literal, nodesOf, path, TRUE, type Expr, type Order } from "@pylonsync/query";
 import { isFull } from "../store/row-size.ts";
 import type { Aggregate, Reader, Select, StoredRow, Value } from "../store/store.ts";
 
 /** A read of an entity's rows. */
 export interface LoggedRead {
   readonly entity: string;
-  /** A condition that uses `data` only. */
+  /** A condition that uses `data` only, and not the time. */
   readonly where: Expr;
   /** `rows`: the content of the rows that match the condition. `count`: only their number. */
   readonly of: "rows" | "count";
@@ -24,10 +24,16 @@ export interface LoggedRead {
 export class ReadLog {
   readonly #reads = new Map<string, LoggedRead>();
   #excess: PylonError | null = null;
+  #isTimed = false;
 
   /** The error if there were more reads than fit: then the log is incomplete. */
   get excess(): PylonError | null {
     return this.#excess;
+  }
+
+  /** Whether a condition depends on the time: the same read may find other rows later. */
+  get isTimed(): boolean {
+    return this.#isTimed;
   }
 
   get reads(): readonly LoggedRead[] {
@@ -38,6 +44,7 @@ export class ReadLog {
   clear(): void {
     this.#reads.clear();
     this.#excess = null;
+    this.#isTimed = false;
   }
 
   /** Returns a reader that records its reads, including failed ones. */
@@ -103,7 +110,10 @@ export class ReadLog {
     const fields = search === undefined ? [...new Set(used)].toSorted() : null;
     this.#add({ ...WHOLE, entity, where, fields }, JSON.stringify([where, fields]));
     for (const { related } of groupBy)
-      if (related !== undefined) this.#add({ ...WHOLE, entity: related.entity });
+      if (related !== undefined) {
+        this.#addRelated(related.where);
+        this.#add({ ...WHOLE, entity: related.entity });
+      }
     return reader.aggregate(spec);
   }
 
@@ -118,13 +128,17 @@ export class ReadLog {
         { hint: "Read several rows at once with a filter such as { id: { $in: ids } }." },
       ));
     // Without the other rows it is not known which rows match a condition on them.
-    this.#reads.set(name, isPlain ? read : { ...read, where: TRUE, fields: null, last: null });
+    this.#reads.set(
+      name,
+      isPlain ? atAnyTime(read) : { ...read, where: TRUE, fields: null, last: null },
+    );
   }
 
   /** @returns whether the condition looks at no other rows */
   #addRelated(where: Expr): boolean {
     let isPlain = true;
     for (const node of nodesOf(where)) {
+      if (node.kind === "now") this.#isTimed = true;
       if (node.kind !== "exists" && node.kind !== "hasRelated") continue;
       isPlain = false;
       this.#reads.set(`all ${node.entity}`, { ...WHOLE, entity: node.entity });
@@ -134,6 +148,20 @@ export class ReadLog {
 }
 
 const WHOLE = { where: TRUE, of: "rows", order: [], fields: null, last: null } as const;
+
+/** A read of all rows that its condition, if it depends on the time, matches now or later. */
+function atAnyTime(read: LoggedRead): LoggedRead {
+  if (!usesTime(read.where)) return read;
+  const items = read.where.kind === "and" ? read.where.items : [read.where];
+  const where = and(...items.filter((item) => !usesTime(item)));
+  // A row that stays in it, and its fields that are not read, may affect the omitted conditions.
+  return { ...read, where, of: "rows", fields: null };
+}
+
+function usesTime(where: Expr): boolean {
+  for (const { kind } of nodesOf(where)) if (kind === "now") return true;
+  return false;
+}
 
 function idIs(id: string): Expr {
   return { kind: "compare", op: "==", left: path("data", "id"), right: literal(id) };

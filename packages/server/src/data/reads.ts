@@ -50,11 +50,19 @@ export interface ReadScope {
   readonly policies: "enforced" | "bypassed";
   /**
    * Milliseconds since 1970; the value of `now()` in a policy. Null: conditions keep `now()`, to be
-   * compared rather than used.
+   * compared, or to be given to a reader that has a time.
    */
   readonly now: number | null;
   /** Milliseconds, for measuring. */
   readonly monotonic: () => number;
+}
+
+/** What a read depends on, beside the rows. */
+export interface ReadParts {
+  /** The filter of the caller. */
+  readonly where: Expr;
+  /** Such as the condition of the read policy. */
+  readonly others: readonly unknown[];
 }
 
 /**
@@ -263,9 +271,10 @@ export class Reads {
    *
    * @throws PylonError INVALID_QUERY, INVALID_COLUMN
    */
-  partsOfAggregate(entityName: string, spec: unknown): readonly unknown[] {
+  partsOfAggregate(entityName: string, spec: unknown): ReadParts {
     const entity = this.#entity(entityName);
-    return [this.#aggregate(entity, spec), this.readable(entity)];
+    const { where, ...rest } = this.#aggregate(entity, spec);
+    return { where, others: [rest, this.readable(entity)] };
   }
 
   /**
@@ -273,11 +282,11 @@ export class Reads {
    *
    * @throws PylonError SEARCH_NOT_CONFIGURED, INVALID_QUERY, INVALID_COLUMN
    */
-  partsOfSearch(entityName: string, spec: unknown): readonly unknown[] {
+  partsOfSearch(entityName: string, spec: unknown): ReadParts {
     const entity = this.#entity(entityName);
     const request = parseSearch(entity, spec);
     const { where } = this.#filter(entity, request.filters);
-    return [where, this.readable(entity), [...this.#shape(entity).fields.keys()]];
+    return { where, others: [this.readable(entity), [...this.#shape(entity).fields.keys()]] };
   }
 
   #aggregate(entity: Entity, spec: unknown): ParsedAggregate {

@@ -2,11 +2,14 @@ import {
   LIVE_AGGREGATE,
   LIVE_SEARCH,
   MAX_LIVE_RESULT_BYTES,
+  MAX_SUBSCRIPTION_TERMS,
   PylonError,
 } from "@pylonsync/protocol";
+import { hasExists, type Expr } from "@pylonsync/query";
 import type { DataModel } from "../data/model.ts";
 import { ReadLog } from "../data/read-log.ts";
-import { Reads, type ReadScope } from "../data/reads.ts";
+import { readerAt } from "../data/reader-at.ts";
+import { Reads, type ReadParts, type ReadScope } from "../data/reads.ts";
 import { checkKeyScope } from "../identity/key-scope.ts";
 import type { Caller } from "../identity/identity.ts";
 import type { Platform } from "../platform.ts";
@@ -20,6 +23,8 @@ import type {
   LiveFunctionCalls,
   LiveOutcome,
 } from "../sync/live-functions/calls.ts";
+import { termsIn } from "../sync/live/parse-query.ts";
+import { searchesIn } from "../sync/live/subscription-weight.ts";
 import { isRecord } from "../util/is-record.ts";
 import { sha256 } from "../util/sha256.ts";
 
@@ -33,7 +38,7 @@ const PAUSE_MS = { longest: 10_000, perMsOfRead: 4 };
 /** A read that clients can follow. */
 interface LiveRead {
   /** Everything that determines the result for a caller. */
-  parts(reads: Reads, entity: string, spec: unknown): readonly unknown[];
+  parts(reads: Reads, entity: string, spec: unknown): ReadParts;
   /** @returns the response, and the part of it that subscribers are told about when it changes */
   run(reads: Reads, entity: string, spec: unknown): Promise<{ body: object; compared: object }>;
 }
@@ -91,9 +96,10 @@ export class ReadCalls implements LiveFunctionCalls {
     if (read === undefined) return this.#options.functions.check(name, args, caller);
     const { entity, spec } = askedIn(args);
     checkKeyScope(caller, "read", { entity });
-    // The conditions on the time stay in it, because the run may be shared for long.
-    const reads = this.#reads(this.#options.store, caller, null);
-    return { audience: sha256(JSON.stringify(read.parts(reads, entity, spec))), isRead: true };
+    const parts = read.parts(this.#reads(this.#options.store, caller), entity, spec);
+    checkTerms(parts.where);
+    const searches = searchesIn(parts);
+    return { audience: sha256(JSON.stringify(parts)), isRead: true, searches };
   }
 
   count(name: string, caller: Caller, address: string): Promise<void> {
@@ -111,7 +117,8 @@ export class ReadCalls implements LiveFunctionCalls {
     const outcome = await this.#outcome(read, call, log);
     const needed = (platform.monotonic() - startedAt) * PAUSE_MS.perMsOfRead;
     const pauseMs = Math.min(PAUSE_MS.longest, needed);
-    return { ...outcome, reads: log.reads, readsCaller: false, pauseMs };
+    const { reads, isTimed } = log;
+    return { ...outcome, reads, isTimed, readsCaller: false, pauseMs };
   }
 
   async #outcome(
@@ -121,14 +128,15 @@ export class ReadCalls implements LiveFunctionCalls {
   ): Promise<Pick<LiveOutcome, "result" | "compared">> {
     const { store, platform, timeoutMs } = this.#options;
     const { entity, spec } = askedIn(args);
-    const now = platform.now();
+    const now = new Date(platform.now()).toISOString();
     const limits = { caller: readerShare(), timeoutMs };
     try {
       const { body, compared } = await store.snapshot(
         (reader) => {
           // The snapshot may run again.
           log.clear();
-          return read.run(this.#reads(log.watch(reader), caller, now), entity, spec);
+          const watched = log.watch(readerAt(reader, now));
+          return read.run(this.#reads(watched, caller), entity, spec);
         },
         limits,
         signal,
@@ -143,10 +151,11 @@ export class ReadCalls implements LiveFunctionCalls {
     }
   }
 
-  #reads(reader: Reader, caller: Caller, now: number | null): Reads {
+  /** Its conditions keep `now()`: the run may be shared for long, and changes follow later. */
+  #reads(reader: Reader, caller: Caller): Reads {
     const { model, platform } = this.#options;
     const { monotonic } = platform;
-    const scope: ReadScope = { caller, policies: "enforced", now, monotonic };
+    const scope: ReadScope = { caller, policies: "enforced", now: null, monotonic };
     return new Reads(reader, model(), scope);
   }
 }
@@ -164,6 +173,21 @@ function askedIn(args: Readonly<Record<string, unknown>>): {
     field: unknown?.slice(0, 80) ?? (typeof entity === "string" ? "spec" : "entity"),
     hint: 'Pass { entity: "Todo", spec: { count: true } }.',
   });
+}
+
+/**
+ * Clients request a read with more conditions when rows have changed.
+ *
+ * @throws PylonError SUBSCRIPTION_LIMIT_REACHED
+ */
+function checkTerms(where: Expr): void {
+  // With a condition on related rows, none is evaluated for a change.
+  if (hasExists(where) || termsIn(where) <= MAX_SUBSCRIPTION_TERMS) return;
+  throw new PylonError(
+    "SUBSCRIPTION_LIMIT_REACHED",
+    `The filter of a live read may have at most ${MAX_SUBSCRIPTION_TERMS} conditions.`,
+    { hint: "Request it instead, or use $in in place of $or." },
+  );
 }
 
 function tooLarge(): PylonError {

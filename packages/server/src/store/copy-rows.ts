@@ -1,6 +1,6 @@
 import { literal, path, TRUE, type Expr } from "@pylonsync/query";
 import type { Manifest } from "@pylonsync/sdk";
-import type { Store, StoredRow } from "./store.ts";
+import type { Reader, Store, StoredRow } from "./store.ts";
 import { SYSTEM_TABLES } from "./system-tables.ts";
 
 /** The number of rows per transaction. */
@@ -16,6 +16,16 @@ const NOT_COPIED: ReadonlySet<string> = new Set([
   SYSTEM_TABLES.backfills.name,
   SYSTEM_TABLES.shardReplicas.name,
 ]);
+
+/** A row of the table of backfills, which exists while a copy is made. */
+const UNFINISHED = "copy";
+
+/**
+ * Whether a copy to the store was begun and not finished. Its tables must exist.
+ */
+export async function hasUnfinishedCopy(store: Reader): Promise<boolean> {
+  return (await store.get(SYSTEM_TABLES.backfills.name, UNFINISHED)) !== null;
+}
 
 /** The number of rows of each table that were copied. */
 export type CopiedRows = Readonly<Record<string, number>>;
@@ -39,7 +49,8 @@ export async function firstFilled(store: Store, manifest: Manifest): Promise<str
 /**
  * Copies all rows of the app, and those of Pylon itself: users with their passwords, sessions and
  * keys, jobs, workflows and answers by idempotency key. The log of changes is not copied: clients
- * load a new snapshot from the other database, and keep their unsent writes.
+ * load a new snapshot from the other database, and keep their unsent writes. Until everything is
+ * copied, no server starts on the target.
  *
  * Both stores must have the tables of the manifest, and no server may write to either.
  *
@@ -52,6 +63,10 @@ export async function copyRows(
   { onProgress }: CopyOptions = {},
 ): Promise<CopiedRows> {
   const copied: Record<string, number> = {};
+  const backfills = SYSTEM_TABLES.backfills.name;
+  await target.transact((tx) =>
+    tx.insertNew(backfills, { id: UNFINISHED, after: "", filled: 0, doneAt: null }),
+  );
   for (const table of tablesOf(manifest)) {
     let count = 0;
     for await (const rows of pagesOf(source, table)) {
@@ -63,6 +78,7 @@ export async function copyRows(
     }
     copied[table] = count;
   }
+  await target.transact((tx) => tx.delete(backfills, UNFINISHED));
   return copied;
 }
 

@@ -6,6 +6,7 @@ import { systemPlatform, type Platform } from "../platform.ts";
 import { planStart } from "../schema/start-plan.ts";
 import { parseStoredManifest } from "../schema/stored-manifest.ts";
 import { PylonStartError } from "../start-error.ts";
+import { hasUnfinishedCopy } from "./copy-rows.ts";
 import { fillRows, type FillOptions } from "./fill-rows.ts";
 import { inspectData } from "./inspect-data.ts";
 import type { Store } from "./store.ts";
@@ -20,7 +21,8 @@ export interface MigrateOptions extends FillOptions {
  * Applies the additions of the schema.
  *
  * @returns warnings, such as one for each leftover that the app does not declare
- * @throws PylonStartError for a change that would lose data or can't be applied
+ * @throws PylonStartError for a change that would lose data or can't be applied, and for a database
+ *   to which a copy was not finished
  */
 export async function migrateToManifest(
   store: Store,
@@ -65,6 +67,11 @@ export async function migrateToManifest(
       by: { app: manifest.version, pylon: options.pylonVersion },
     };
   });
+  if (await hasUnfinishedCopy(store))
+    throw new PylonStartError(
+      "A copy to this database was not finished. Wait until it is, or create the database again " +
+        "and repeat `pylon copy-to-postgres`.",
+    );
   if (!store.findsTypos) warnings.push(...typosNotFound(manifest));
   // Clients have replicated earlier values of changed rows: a new log makes them load a snapshot.
   const isFilledAgain = await fillRows(store, manifest, { ...options, platform });

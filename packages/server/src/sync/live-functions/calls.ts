@@ -30,6 +30,8 @@ export interface LiveCallTerms {
    * do not wait for the runs of other functions.
    */
   readonly isRead: boolean;
+  /** The number of its conditions that scan a whole value for each change; 0 by default. */
+  readonly searches?: number | undefined;
 }
 
 /** The outcome of a run, and the data that it depends on. */
@@ -39,6 +41,8 @@ export interface LiveOutcome {
   /** Equal for results that are not sent again; by default the result itself. */
   readonly compared?: string | undefined;
   readonly reads: readonly LoggedRead[];
+  /** Whether it depends on the time: then later subscribers get another run. */
+  readonly isTimed?: boolean | undefined;
   /**
    * Whether the function read the identity of the caller, so that other callers may get another
    * result.

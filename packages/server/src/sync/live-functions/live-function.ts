@@ -32,7 +32,7 @@ interface OutcomeMessage {
 
 /** The last outcome. */
 interface CachedOutcome {
-  /** Null if it is too long. */
+  /** Null if it is too long, or depends on the time. */
   readonly message: OutcomeMessage | null;
   /** Equal for equal outcomes. */
   readonly digest: string;
@@ -170,9 +170,13 @@ export class LiveFunction {
   }
 
   /** Sends the outcome to all waiting subscribers, and to the others if it is a different one. */
-  publish({ result, compared }: Pick<LiveOutcome, "result" | "compared">): void {
+  publish({
+    result,
+    compared,
+    isTimed = false,
+  }: Pick<LiveOutcome, "result" | "compared" | "isTimed">): void {
     const message = messageOf(result);
-    const cached = cachedOutcomeOf(message, compared ?? message.body);
+    const cached = cachedOutcomeOf(message, compared ?? message.body, isTimed);
     if (this.#cached?.digest !== cached.digest && this.#members.size > 0)
       this.#members.send(this.#text(message));
     this.#cached = cached;
@@ -200,10 +204,14 @@ export class LiveFunction {
   }
 }
 
-function cachedOutcomeOf(message: OutcomeMessage, compared: string): CachedOutcome {
+function cachedOutcomeOf(
+  message: OutcomeMessage,
+  compared: string,
+  isTimed: boolean,
+): CachedOutcome {
   const { type, body } = message;
   return {
-    message: body.length <= MAX_CACHED_CHARACTERS ? message : null,
+    message: !isTimed && body.length <= MAX_CACHED_CHARACTERS ? message : null,
     digest: sha256(`${type} ${compared}`),
   };
 }

@@ -320,9 +320,22 @@ test("reads do not wait for the turns of functions, nor functions for those of r
   }
   const begun = Object.groupBy(bench.runs, ({ name }) => name);
   expect([begun["$read"]?.length, begun["f"]?.length]).toEqual([
-    2 * LIVE_RUNS.atOnce,
+    LIVE_RUNS.readsPerCaller,
     LIVE_RUNS.atOnce,
   ]);
+});
+
+test("of the reads of one caller a few run at once, and those of others go on", async () => {
+  const bench = new Bench();
+  bench.check = (_name, { n }) => ({ audience: String(n), isRead: true });
+  const ann = bench.connect("ann");
+  for (let n = 0; n < LIVE_RUNS.readsAtOnce; n += 1) await ann.subscribe(n + 1, "$read", { n });
+  await bench.connect("bob").subscribe(1, "$read", { n: "of bob" });
+  const callers = (): (string | null)[] => bench.runs.map(({ caller }) => caller.userId);
+  expect(callers()).toEqual([...Array(LIVE_RUNS.readsPerCaller).fill("ann"), "bob"]);
+  await bench.runs[0]?.end({ result: "1" });
+  expect(callers().slice(LIVE_RUNS.readsPerCaller)).toEqual(["bob", "ann"]);
+  expect(ann.told).toEqual([1]);
 });
 
 test("a large result is not kept: later subscribers get a run of their own", async () => {

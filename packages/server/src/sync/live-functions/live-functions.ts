@@ -3,8 +3,10 @@ import pLimit from "p-limit";
 import type { Caller } from "../../identity/identity.ts";
 import type { Platform } from "../../platform.ts";
 import { readerShare, userShare } from "../../request/reading.ts";
+import { FairTurns } from "../../util/fair-turns.ts";
 import type { DeliveryQueue } from "../delivery-queue.ts";
 import type { LiveConnection } from "../live/live-connection.ts";
+import { checkWeight } from "../live/subscription-weight.ts";
 import type { LiveFunctionCalls, LiveOutcome } from "./calls.ts";
 import { FunctionGroup } from "./function-group.ts";
 import { LiveFunction } from "./live-function.ts";
@@ -42,6 +44,11 @@ export class LiveFunctions {
   /** The functions that were affected by changes since the last `flush`. */
   readonly #touched = new Set<LiveFunction>();
   readonly #turns = pLimit(LIVE_RUNS.atOnce);
+  /** Of reads: the rest of them does not wait in the store, which rejects reads if many wait. */
+  readonly #readTurns = new FairTurns({
+    atOnce: LIVE_RUNS.readsAtOnce,
+    perCaller: LIVE_RUNS.readsPerCaller,
+  });
   /** Shared by all subscriptions in the same turn of the event loop. */
   #settling: Promise<void> | null = null;
 
@@ -61,19 +68,26 @@ export class LiveFunctions {
     return this.#groups.size === 0 && this.#index.isEmpty && this.#touched.size === 0;
   }
 
-  /** @throws PylonError if the caller may not subscribe to the function */
+  /**
+   * @param characters the length of the request that is kept
+   * @throws PylonError if the caller may not subscribe to the function
+   */
   subscribe(
     connection: LiveConnection,
     { id, function: name, args = {} }: SubscribeFunction,
+    characters = 0,
   ): void {
     const { caller } = connection.subscriber;
     const terms = this.#options.calls.check(name, args, caller);
+    const weight = { characters, searches: terms.searches ?? 0 };
+    checkWeight(connection.weight, weight);
     const key = FunctionGroup.keyOf(name, args, terms);
     const group = this.#groups.get(key) ?? new FunctionGroup(name, args, terms);
     this.#groups.set(key, group);
     const known = group.find(caller);
     const one = known ?? this.#create(group, caller);
     connection.add(id, one);
+    connection.weigh(id, weight);
     this.#join(one, connection, [id], known === undefined);
   }
 
@@ -165,7 +179,9 @@ export class LiveFunctions {
       one.timer = null;
       one.isPaused = false;
       const run = (): Promise<void> => this.#run(one);
-      void (one.group.isRead ? run() : this.#turns(run)).catch(this.#options.onError);
+      const { isRead } = one.group;
+      const ended = isRead ? this.#readTurns.run(shareOf(one), run) : this.#turns(run);
+      void ended.catch(this.#options.onError);
     };
     if (pause > 0) one.timer = platform.after(pause, start).unref();
     else start();

@@ -279,8 +279,7 @@ export class LiveQueries {
       if ("function" in request) {
         if (this.#functions === null)
           throw new PylonError("FUNCTIONS_NOT_AVAILABLE", "This server has no functions.");
-        this.#functions.subscribe(connection, request);
-        connection.weigh(request.id, weight);
+        this.#functions.subscribe(connection, request, weight.characters);
       } else this.#subscribe(connection, request, weight);
     } catch (error) {
       this.#refuse(connection, request.id, error);

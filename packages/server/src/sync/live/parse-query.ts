@@ -85,15 +85,20 @@ function filterOf(entity: Entity, filter: unknown, source: RelatedSource): Parse
         relations: relationsOf(entity, { ...source, readable: () => TRUE }),
       }).where
     : where;
-  let terms = 0;
-  for (const node of nodesOf(own)) if (TERMS.has(node.kind)) terms += 1;
-  if (terms > MAX_SUBSCRIPTION_TERMS)
+  if (termsIn(own) > MAX_SUBSCRIPTION_TERMS)
     throw new PylonError(
       "INVALID_QUERY",
       `The where of a subscription may have at most ${MAX_SUBSCRIPTION_TERMS} conditions.`,
       { field: "where" },
     );
   return { ...rest, where: withExists(where) };
+}
+
+/** The number of conditions, each of which is evaluated for each change. */
+export function termsIn(where: Expr): number {
+  let terms = 0;
+  for (const { kind } of nodesOf(where)) if (TERMS.has(kind)) terms += 1;
+  return terms;
 }
 
 /**
