@@ -38,7 +38,7 @@ class SlowReader {
 
 const text = (bytes: number): string => "x".repeat(bytes);
 
-test("a slow reader is sent the rows that it requested, however many, and what follows", async () => {
+test("a slow reader is sent all rows that it requested, and what follows", async () => {
   const reader = new SlowReader();
   const { subscriber } = reader;
   subscriber.sendRequested(text(MAX_RESULT_BYTES + LIMIT));

@@ -64,7 +64,8 @@ export function observeSearch(
  * The state of a search without a response, as during server rendering.
  *
  * @example
- * const found = isServer ? SEARCHING : observeSearch(engine, "Todo", { query }).getSnapshot();
+ * let found = observeSearch(engine, "Todo", { query: "milk" }).getSnapshot();
+ * if (typeof window === "undefined") found = SEARCHING;
  */
 export const SEARCHING: SearchState<never> = {
   hits: [],
