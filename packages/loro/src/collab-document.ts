@@ -20,7 +20,6 @@ import {
 import type { LoroRegistry } from "./registry.ts";
 import { StoredChanges } from "./stored-changes.ts";
 import {
-  applyEdit,
   deltaOf,
   editBetween,
   mergeTexts,
@@ -126,11 +125,7 @@ export class CollabDocument implements DocumentChanges {
   setText(field: string, next: string): void {
     const text = textIn(this.doc, field);
     if (text === undefined) this.#draft(field, next);
-    else {
-      this.#history.begin(field);
-      updateText(text, next);
-      this.#history.commit(field);
-    }
+    else this.#history.change(field, () => updateText(text, next));
   }
 
   /** Edits the text of a field at a known place. */
@@ -140,11 +135,7 @@ export class CollabDocument implements DocumentChanges {
       const before = this.text(field);
       const after = before.slice(edit.start + edit.removed);
       this.#draft(field, before.slice(0, edit.start) + edit.inserted + after);
-    } else {
-      this.#history.begin(field);
-      applyEdit(text, edit);
-      this.#history.commit(field);
-    }
+    } else this.#history.edit(field, text, edit);
   }
 
   /**
@@ -153,9 +144,10 @@ export class CollabDocument implements DocumentChanges {
    * @returns false if the document has not arrived, so that the browser may do it
    */
   undo(field: string, isRedo: boolean): boolean {
-    if (textIn(this.doc, field) === undefined) return false;
-    if (isRedo) this.#history.redo(field);
-    else this.#history.undo(field);
+    const text = textIn(this.doc, field);
+    if (text === undefined) return false;
+    if (isRedo) this.#history.redo(field, text);
+    else this.#history.undo(field, text);
     return true;
   }
 
