@@ -137,7 +137,8 @@ test("everybody has the same text, whatever is undone and repeated", () => {
         else shared.history.edit("body", shared.text, within(shared, one));
       }
       shared.exchange();
-      expect(shared.longestInsertion).toBeLessThanOrEqual(50_000);
+      // Short edits may follow a long one within the time in which they are undone together.
+      expect(shared.longestInsertion).toBeLessThanOrEqual(50_200);
     }),
     { numRuns: 60 },
   );

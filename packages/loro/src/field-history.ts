@@ -4,6 +4,8 @@ import { applyEdit, editBetween, type TextEdit } from "./text-edits.ts";
 
 /** Edits that follow each other within this time, in milliseconds, are undone together. */
 const MERGE_MS = 500;
+/** Longer edits are undone apart from others, so that none becomes long by following others. */
+const MAX_MERGED = 1_000;
 /** The origin of the library's own changes when it undoes others. */
 const UNDO_ORIGIN = "undo";
 /** The origin of changes that the library does not undo. */
@@ -63,16 +65,21 @@ export class FieldHistory {
   }
 
   /** Edits the text. */
-  edit(text: LoroText, edit: TextEdit): void {
-    if (edit.removed <= LONG_PART) return this.change(() => applyEdit(text, edit));
+  edit(text: LoroText, { start, removed, inserted }: TextEdit): void {
+    const size = removed + inserted.length;
+    if (size <= MAX_MERGED) return this.change(() => applyEdit(text, { start, removed, inserted }));
     this.#begin();
-    this.#manager.clearRedo();
-    this.#remove(text, edit.start, edit.removed);
-    if (edit.inserted === "") return;
-    // It is undone together with the removal, and not with what was typed before.
+    // It is not undone together with what was typed before.
     this.#manager.setMergeInterval(0);
-    insertText(text, edit.start, edit.inserted);
-    this.#commit();
+    if (Math.max(removed, inserted.length) <= LONG_PART) {
+      applyEdit(text, { start, removed, inserted });
+      this.#commit();
+    } else {
+      this.#manager.clearRedo();
+      if (removed > 0) this.#remove(text, start, removed);
+      if (inserted !== "") insertText(text, start, inserted);
+      this.#commit();
+    }
     this.#manager.setMergeInterval(MERGE_MS);
   }
 
