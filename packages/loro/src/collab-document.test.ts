@@ -517,3 +517,21 @@ function openEngine(_machine: VirtualMachine, { engine }: Page): SyncEngine {
   engine.start();
   return engine;
 }
+
+test("what the document has no text for any longer is written into the row", async () => {
+  const { machine, server, page, until, errors } = await bound("plan");
+  const written: unknown[] = [];
+  const { intercept } = machine;
+  machine.intercept = (path, body) => {
+    if (path === "/api/sync/push") written.push(JSON.parse(body));
+    return intercept(path, body);
+  };
+  await page.engine.insert("Note", { id: "n1", body: "the plan" });
+  await page.engine.flushed();
+  // After a rename of the field, the server rejects edits of its earlier text.
+  server.refusal = refusal(400, "CRDT_APPLY_FAILED");
+  page.document.setText("body", "plan B");
+  await until(() => JSON.stringify(written.at(-1)).includes("the plan B"));
+  expect(errors).toEqual([]);
+  expect(page.engine.status.pending).toBe(0);
+});

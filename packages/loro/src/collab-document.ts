@@ -20,7 +20,6 @@ import {
 import type { LoroRegistry } from "./registry.ts";
 import { StoredChanges } from "./stored-changes.ts";
 import {
-  applyEdit,
   deltaOf,
   editBetween,
   mergeTexts,
@@ -126,11 +125,7 @@ export class CollabDocument implements DocumentChanges {
   setText(field: string, next: string): void {
     const text = textIn(this.doc, field);
     if (text === undefined) this.#draft(field, next);
-    else {
-      this.#history.begin(field);
-      updateText(text, next);
-      this.#history.commit(field);
-    }
+    else this.#history.change(field, () => updateText(text, next));
   }
 
   /** Edits the text of a field at a known place. */
@@ -140,11 +135,7 @@ export class CollabDocument implements DocumentChanges {
       const before = this.text(field);
       const after = before.slice(edit.start + edit.removed);
       this.#draft(field, before.slice(0, edit.start) + edit.inserted + after);
-    } else {
-      this.#history.begin(field);
-      applyEdit(text, edit);
-      this.#history.commit(field);
-    }
+    } else this.#history.edit(field, text, edit);
   }
 
   /**
@@ -153,9 +144,10 @@ export class CollabDocument implements DocumentChanges {
    * @returns false if the document has not arrived, so that the browser may do it
    */
   undo(field: string, isRedo: boolean): boolean {
-    if (textIn(this.doc, field) === undefined) return false;
-    if (isRedo) this.#history.redo(field);
-    else this.#history.undo(field);
+    const text = textIn(this.doc, field);
+    if (text === undefined) return false;
+    if (isRedo) this.#history.redo(field, text);
+    else this.#history.undo(field, text);
     return true;
   }
 
@@ -214,6 +206,7 @@ export class CollabDocument implements DocumentChanges {
       },
       refused: (error) => {
         if (!isOver() && this.#retries(error)) return;
+        if (!isOver() && this.#writesTexts(error)) return;
         if (!isOver()) this.#rollBack(error);
         this.#engine.mutations.refuse(error);
       },
@@ -318,13 +311,11 @@ export class CollabDocument implements DocumentChanges {
 
   /** There is no document, for example because sockets do not work here: updates the row. */
   #writeDrafts(): void {
-    const { entity, rowId } = this.key;
     if (this.#row.getSnapshot() === null) return;
     for (const [field] of this.#drafts.all()) {
       let text = this.#column(field);
       for (const draft of this.#drafts.take(field)) text = mergeTexts(draft.base, draft.text, text);
-      // The engine reports a rejected write itself.
-      this.#engine.update(entity, rowId, { [field]: text }).catch(() => undefined);
+      this.#update({ [field]: text });
     }
   }
 
@@ -380,6 +371,33 @@ export class CollabDocument implements DocumentChanges {
     this.#mergeAllDrafts();
     this.#keep();
     error.texts = Object.fromEntries(refused.map(([field, { text }]) => [field, text]));
+  }
+
+  /**
+   * The document has no such texts any longer, because a field was renamed: the row, which still
+   * has the earlier name for this page, is updated instead.
+   *
+   * @returns false if the row has no such fields either
+   */
+  #writesTexts(error: MutationError): boolean {
+    if (error.code !== "CRDT_APPLY_FAILED") return false;
+    const row = this.#row.getSnapshot();
+    const unsent = this.#unsentTexts();
+    const isInRow = unsent.every(([field]) => typeof row?.[field] === "string");
+    if (unsent.length === 0 || !isInRow) return false;
+    const texts = unsent.map(([field, { base, text }]) => [
+      field,
+      mergeTexts(base, text, this.#column(field)),
+    ]);
+    this.#continueConfirmed();
+    this.#update(Object.fromEntries(texts));
+    this.#keep();
+    return true;
+  }
+
+  #update(texts: Readonly<Record<string, string>>): void {
+    // The engine reports a rejected write itself.
+    this.#engine.update(this.key.entity, this.key.rowId, texts).catch(() => undefined);
   }
 
   #continueConfirmed(): void {
