@@ -387,6 +387,7 @@ describe("C7: a transport that does not get through is replaced", () => {
   test.each([
     ["there are no sockets", { sockets: "missing" }, "sse", 100],
     ["sockets are blocked", { sockets: "blocked" }, "sse", 2_000],
+    ["sockets open, and stay silent", { sockets: "silent" }, "sse", 30_000],
     ["streams are gathered too", { sockets: "blocked", streams: "gathered" }, "poll", 30_000],
   ] as const)("where %s", async (_, machineIs, transport, withinMs) => {
     const machine = Object.assign(new VirtualMachine(), machineIs);

@@ -64,8 +64,8 @@ export class VirtualMachine {
   #network: "up" | "down" | "swallows" = "up";
   /** How often the network began to swallow messages. */
   #losses = 0;
-  /** Whether the machine has WebSockets, and whether they get through. */
-  sockets: "work" | "blocked" | "missing" = "work";
+  /** Whether the machine has WebSockets, and whether they get through; "silent": they only open. */
+  sockets: "work" | "blocked" | "silent" | "missing" = "work";
   /** Whether the network passes on event streams immediately, or buffers them. */
   streams: "work" | "gathered" = "work";
   /** Responds in place of the server. */
@@ -312,7 +312,9 @@ export class VirtualMachine {
 
   #openSocket(url: string): Socket {
     if (this.sockets === "missing") throw new ReferenceError("WebSocket is not defined");
-    const isAlive = this.#connection();
+    const isSilent = this.sockets === "silent";
+    const isReached = this.#connection();
+    const isAlive = (): boolean => !isSilent && isReached();
     const send = (text: string): void => {
       if (isAlive()) socket.onmessage?.({ data: text });
     };
@@ -340,6 +342,7 @@ export class VirtualMachine {
     };
     this.#after(1, () => {
       if (this.network === "down" || this.sockets === "blocked") return cut(1006);
+      if (isSilent) return socket.onopen?.();
       if (!isAlive()) return undefined;
       this.#live.add(send);
       this.#cuts.add(cut);

@@ -4,7 +4,7 @@ import { NEXT_TRANSPORT, type EndReason, type TransportType } from "./transport/
 
 /** After this time a connection counts as stable, and the backoff is reset. */
 const STABLE_MS = 5_000;
-/** The number of consecutive failures to open a transport before the next one is tried. */
+/** The number of connections in a row that bring nothing before the next transport is tried. */
 const MAX_MISSES = 2;
 
 /** Decides which transport a connection tries next, and when. */
@@ -16,6 +16,8 @@ export class Attempts {
   #transport: TransportType;
   #misses = 0;
   #openedAt = Infinity;
+  /** Whether anything was received over the connection. */
+  #isHeard = false;
 
   /**
    * @param first the preferred transport
@@ -45,19 +47,27 @@ export class Attempts {
     this.#openedAt = Infinity;
   }
 
-  /** Reports that a connection was opened. */
-  opened(): void {
+  /** Reports that a connection was accepted. A proxy may do that, and pass nothing on. */
+  accepted(): void {
     this.#openedAt = this.#now();
+    this.#isHeard = false;
+  }
+
+  /** Reports that the server's first message has arrived: the transport works here. */
+  opened(): void {
+    if (this.#openedAt === Infinity) this.#openedAt = this.#now();
+    this.#isHeard = true;
     this.#misses = 0;
   }
 
   /** Reports that a connection has ended, or could not be opened. */
   ended(why: EndReason): void {
     const livedMs = this.#now() - this.#openedAt;
+    const isSilent = livedMs >= STABLE_MS && !this.#isHeard;
     this.#openedAt = Infinity;
-    if (livedMs >= STABLE_MS || why === "resync") this.#backoff.reset();
+    if (why === "lost" && (isSilent || livedMs < 0)) this.#misses += 1;
+    else if (livedMs >= STABLE_MS || why === "resync") this.#backoff.reset();
     else if (livedMs >= 0) this.#backoff.limitAttempts();
-    else if (why === "lost") this.#misses += 1;
     if (this.#misses >= MAX_MISSES) this.fallBack();
   }
 

@@ -297,7 +297,7 @@ export class Connection {
     const { store, live, events, replica } = this.#options;
     return {
       onOpen: () => {
-        this.#attempts.opened();
+        this.#attempts.accepted();
         this.#triedAt = this.#options.platform.now();
         events.emit({ type: "online" });
       },
@@ -306,6 +306,7 @@ export class Connection {
         events.emit({ type: "advance" });
       },
       onHello: ({ seq, epoch, schema }) => {
+        this.#attempts.opened();
         if (live === null) {
           replica.describe(epoch);
           store.advanceTo(seq);

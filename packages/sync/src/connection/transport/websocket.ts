@@ -11,6 +11,8 @@ import {
 
 /** The time of silence after which a socket is pinged, in milliseconds. */
 const PING_AFTER_MS = 18_000;
+/** The same until the first message, which the server sends immediately. */
+const PING_FIRST_AFTER_MS = 5_000;
 /** The time without a response after which it is closed, in milliseconds. */
 const PONG_WITHIN_MS = 6_000;
 
@@ -66,14 +68,14 @@ export function openSocket(
     socket.send('{"type":"ping"}');
     cancelTimer = platform.after(withinMs, () => end("lost"));
   };
-  const watch = (): void => {
+  const watch = (pingAfterMs = PING_AFTER_MS): void => {
     cancelTimer();
-    cancelTimer = platform.after(PING_AFTER_MS, () => ask(PONG_WITHIN_MS));
+    cancelTimer = platform.after(pingAfterMs, () => ask(PONG_WITHIN_MS));
   };
 
   socket.onopen = () => {
     isOpen = true;
-    watch();
+    watch(PING_FIRST_AFTER_MS);
     events.onOpen();
   };
   socket.onmessage = ({ data }) => {
