@@ -70,6 +70,7 @@ const STORED = [
     "tailVersion:int snapshotBytes:int updateBytes:int state:string texts:string indexed rowId",
   "_pylon_document_parts id:id documentId:string version:int isSnapshot:bool bytes:string " +
     "indexed documentId,version",
+  "_pylon_read_rules id:id digest:string indexed ",
   "_pylon_migrations id:id at:datetime tookMs:int appVersion:string pylonVersion:string " +
     "steps:string indexed at",
   "_pylon_backfills id:id after:string filled:int doneAt:datetime indexed ",
