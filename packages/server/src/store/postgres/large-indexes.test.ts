@@ -76,11 +76,15 @@ class Large implements AsyncDisposable {
     return Object.fromEntries(rows.map(({ name, valid }) => [name.replaceAll('"', ""), valid]));
   }
 
-  /** The Postgres process that builds an index concurrently with writes. */
+  /**
+   * The Postgres process that builds an index concurrently with writes. It waits for a writer, so
+   * the table already has the incomplete index.
+   */
   async builder(): Promise<number | undefined> {
     const { rows } = await this.admin.query<{ pid: number }>(
       `SELECT pid FROM pg_stat_progress_create_index
-       WHERE command = 'CREATE INDEX CONCURRENTLY' AND datname = current_database()`,
+       WHERE command = 'CREATE INDEX CONCURRENTLY' AND datname = current_database()
+         AND phase = 'waiting for writers before build'`,
     );
     return rows[0]?.pid;
   }
