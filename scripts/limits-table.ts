@@ -468,6 +468,12 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
         "closed with 1013; the client resumes",
       ),
       [
+        "buffered bytes of requested rows for a slow reader, besides",
+        bytes(MAX_RESULT_BYTES),
+        "",
+        "closed with 1013; the client resumes",
+      ],
+      [
         "frames per socket per second, of any content",
         number(SOCKET_RATE.frames),
         "",
