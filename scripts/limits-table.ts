@@ -468,7 +468,7 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
         "closed with 1013; the client resumes",
       ),
       [
-        "buffered bytes of requested rows for a slow reader, besides",
+        "buffered bytes of requested rows and results for a slow reader, besides",
         bytes(MAX_RESULT_BYTES),
         "",
         "closed with 1013; the client resumes",

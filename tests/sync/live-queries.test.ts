@@ -4,6 +4,7 @@ import {
   MAX_SUBSCRIPTION_SEARCHES,
   MAX_SUBSCRIPTIONS,
 } from "@pylonsync/protocol";
+import { query, v } from "@pylonsync/functions";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { aMoment, TestClient, until } from "../support/client.ts";
@@ -247,6 +248,26 @@ test("rows that are more than the queue of a connection may have are delivered",
       "m5",
       "m5",
     ]);
+    expect(socket.closed).toBeNull();
+    socket.socket.close();
+  } finally {
+    await own.stop();
+  }
+});
+
+test("results that are more than the queue of a connection may have are delivered", async () => {
+  const big = query({
+    args: { n: v.int() },
+    handler: (_ctx, { n }) => `${n}`.repeat(900_000),
+  });
+  const entities = [entity("Note", { text: field.string() })];
+  const manifest = buildManifest({ name: "big", version: "1.0.0", entities });
+  const own = await startServer(appOf(manifest, { big }), { PYLON_SEND_BUFFER_BYTES: "65536" });
+  try {
+    const socket = await QuerySocket.open(new TestClient(own.url, ADMIN_TOKEN));
+    const ids = Array.from({ length: 6 }, (_, n) => socket.call("big", { n }));
+    for (const [n, id] of ids.entries())
+      expect(await socket.told(id, 1)).toEqual([`${n}`.repeat(900_000)]);
     expect(socket.closed).toBeNull();
     socket.socket.close();
   } finally {

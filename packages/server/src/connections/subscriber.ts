@@ -122,8 +122,9 @@ export class Subscriber {
   }
 
   /**
-   * Sends rows that the reader has requested, which may be larger than the limit of the queue: on a
-   * slow network, a reader that is disconnected for them would request them again, for ever.
+   * Sends rows or a result that the reader has requested, which may be larger than the limit of the
+   * queue: on a slow network, a reader that is disconnected for them would request them again, for
+   * ever.
    */
   sendRequested(text: string): void {
     if (!this.#open) return;

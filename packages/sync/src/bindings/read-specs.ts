@@ -68,7 +68,7 @@ export interface AggregateState<R> {
   readonly data: readonly R[] | null;
   /** True until the first response or error. */
   readonly loading: boolean;
-  /** Why there are no newer results than `data`. */
+  /** The error of the last attempt, if `data` could not be updated. */
   readonly error: Error | null;
 }
 
@@ -86,7 +86,7 @@ export interface SearchState<T> {
   readonly tookMs: number;
   /** True until the first response or error. */
   readonly loading: boolean;
-  /** Why there are no newer hits than these. */
+  /** The error of the last attempt, if the hits could not be updated. */
   readonly error: Error | null;
 }
 

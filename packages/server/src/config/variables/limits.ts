@@ -108,7 +108,7 @@ export const LIMITS_VARIABLES = {
     wants: "bytes from 4096",
     doc:
       "The maximum number of bytes buffered for one slow reader; a reader that exceeds it is " +
-      "disconnected and resumes. The rows of live queries that it has requested do not count, up " +
+      "disconnected and resumes. Requested rows and results of live functions do not count, up " +
       "to 8 MiB.",
     fallback: MIB,
     parse: whole(4096, 64 * MIB),

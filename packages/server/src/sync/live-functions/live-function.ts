@@ -195,7 +195,7 @@ export class LiveFunction {
   }
 
   #sendTo(subscriber: Subscriber, message: OutcomeMessage): void {
-    subscriber.send(this.#text(message));
+    subscriber.sendRequested(this.#text(message));
     this.#members.add(subscriber);
   }
 
