@@ -1,14 +1,9 @@
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, sep } from "node:path";
-import * as functions from "@pylonsync/functions";
-import * as functionPlugins from "@pylonsync/functions/plugins";
-import * as simulation from "@pylonsync/functions/simulation";
-import * as sdk from "@pylonsync/sdk";
-import * as sdkPlugins from "@pylonsync/sdk/plugins";
-import * as workflows from "@pylonsync/workflows";
 import { systemPlatform } from "../platform.ts";
 import { withTimeout } from "../util/time-limit.ts";
 import { importGraph } from "./import-graph.ts";
+import { offerOwnCopies } from "./own-copies.ts";
 
 /** The exports of an app's entry file. */
 export interface AppModule {
@@ -19,19 +14,6 @@ export interface AppModule {
 
 /** For a module with a top-level `await`, which may connect to a service. */
 const LOAD_TIMEOUT_MS = 30_000;
-
-/** The packages that an app folder may import without installing them: the server's own copies. */
-const OWN_COPIES: ReadonlyMap<string, object> = new Map<string, object>([
-  ["@pylonsync/sdk", sdk],
-  ["@pylonsync/sdk/plugins", sdkPlugins],
-  ["@pylonsync/functions", functions],
-  ["@pylonsync/functions/plugins", functionPlugins],
-  ["@pylonsync/functions/simulation", simulation],
-  ["@pylonsync/workflows", workflows],
-]);
-
-/** Packages that are available to the whole process since an app needed them. */
-const offered = new Set<string>();
 
 /**
  * Imports a file of an app.
@@ -67,28 +49,6 @@ function inTime<T>(loading: Promise<T>): Promise<T> {
         "Bun can't load the file again in this process: fix it, then start Pylon again.",
     );
   return withTimeout(systemPlatform, () => loading, LOAD_TIMEOUT_MS, isLate);
-}
-
-/** An app that installed a package uses its own copy. */
-function offerOwnCopies(root: string): void {
-  for (const [name, exports] of OWN_COPIES) {
-    if (offered.has(name) || isInstalled(name, root)) continue;
-    offered.add(name);
-    Bun.plugin({
-      name: `pylon-own-copy-of-${name}`,
-      setup: (build) =>
-        void build.module(name, () => ({ exports: { ...exports }, loader: "object" })),
-    });
-  }
-}
-
-function isInstalled(name: string, root: string): boolean {
-  try {
-    Bun.resolveSync(name, root);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Files of apps that were part of a failed import: `require.cache` does not list all of them. */
