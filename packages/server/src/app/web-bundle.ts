@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
-import { basename, join, sep } from "node:path";
+import { basename, join, relative, sep } from "node:path";
 import { devScriptTag } from "./dev-reload.ts";
-import { decodedPath, publicFiles, realPathInside } from "./public-files.ts";
+import { decodedPath, hasContentHash, publicFiles, realPathInside } from "./public-files.ts";
 import { WebAsset } from "./web-asset.ts";
 import { WebBuildError, webProblem } from "./web-problem.ts";
 
@@ -104,7 +104,8 @@ export class WebBundle {
     const body = Bun.file(file);
     const asset = new WebAsset(body, {
       type: typeOf(file, body),
-      immutable: false,
+      // In dev mode a wrong guess would show an old file after a save.
+      immutable: !this.isDev && hasContentHash(relative(this.#publicFolder, file)),
       version,
       compresses: !this.isDev,
     });
