@@ -19,9 +19,10 @@ const fields = {
   at: field.datetime().optional(),
   ownerId: field.string().optional(),
   nextId: field.string().optional(),
+  tags: field.array(field.string()).optional(),
 };
 const relations = [{ name: "next", target: "Item", field: "nextId" }];
-const search = { fields: ["text"], facets: ["n"], sort: ["n"] };
+const search = { fields: ["text"], facets: ["n", "tags"], sort: ["n"] };
 const manifest = buildManifest({
   name: "live-read-oracle",
   version: "1.0.0",
@@ -64,6 +65,7 @@ const rows = fc.record({
   // The place of a user, whose id replaces it.
   ownerId: fc.option(fc.nat(1)),
   nextId: fc.option(ids),
+  tags: fc.option(fc.array(fc.constantFrom("red", "green"), { maxLength: 3 })),
 });
 const conditions = fc.oneof(
   fc.record({ text: texts }),
@@ -86,7 +88,7 @@ const aggregates = fc.record({
 });
 const searches = fc.record({
   query: fc.constantFrom("x", "y", ""),
-  filters: fc.record({ text: texts }, { requiredKeys: [] }),
+  filters: fc.record({ text: texts, tags: fc.constant({ $has: "red" }) }, { requiredKeys: [] }),
   sort: fc.constantFrom(["n", "asc"], undefined),
   pageSize: fc.integer({ min: 1, max: 3 }),
 });

@@ -4,7 +4,7 @@ import "./pylon.client.ts";
 import type { MutationCtx } from "@pylonsync/functions";
 import { db } from "@pylonsync/react";
 import { definePlugin, entity, field, hooksFor } from "@pylonsync/sdk";
-import { isFlagOn, slugify, softDelete } from "@pylonsync/sdk/plugins";
+import { email, isFlagOn, sendFor, slugify, softDelete } from "@pylonsync/sdk/plugins";
 
 type Equal<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -73,6 +73,54 @@ export function checkPluginHooks(): void {
   // @ts-expect-error there is no such field without the plugin
   hooksFor(Post, { afterInsert: ({ rank }) => void rank });
   hooksFor(Post, { afterInsert: ({ title }) => void title });
+}
+
+/** Emails know the fields of the entity that they are about. */
+export function checkEmails(): void {
+  const Order = entity("Order", {
+    status: field.enum(["open", "shipped"]),
+    email: field.string().hidden(),
+  });
+  const template = () => ({ subject: "a", text: "b" });
+  const received = sendFor(Order, {
+    name: "received",
+    on: "insert",
+    to: "data.email",
+    when: ({ before, operation }) => {
+      same<[typeof before, typeof operation], [null, "insert"]>(true);
+      return true;
+    },
+    template: ({ row }) => {
+      same<
+        [typeof row.status, typeof row.email, typeof row.id],
+        ["open" | "shipped", string, string]
+      >(true);
+      return { subject: row.status, text: row.email };
+    },
+  });
+  const updated = sendFor(Order, {
+    name: "updated",
+    on: "update",
+    to: ({ row }) => row.email,
+    when: ({ row, before }) => row.status !== before.status,
+    template,
+  });
+  const deleting = softDelete({ entities: ["Order"] });
+  const deleted = sendFor(Order, [deleting], {
+    name: "deleted",
+    on: "update",
+    to: "team@example.com",
+    when: ({ row }) => row.deletedAt !== null,
+    template,
+  });
+  email({ sends: [received, updated, deleted] });
+  // @ts-expect-error there is no such field
+  sendFor(Order, { name: "a", on: "insert", to: "data.mail", template });
+  // @ts-expect-error there is no such operation
+  sendFor(Order, { name: "a", on: "inserted", to: "data.email", template });
+  const when = ({ row }: { readonly row: { readonly total: number } }): boolean => row.total > 1;
+  // @ts-expect-error there is no such field
+  sendFor(Order, { name: "a", on: "insert", to: "data.email", when, template });
 }
 
 export function checkPluginOptions(): void {

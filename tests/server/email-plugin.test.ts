@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { html, mutation, v } from "@pylonsync/functions";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
-import { email, type EmailSend } from "@pylonsync/sdk/plugins";
+import { email, sendFor, type EmailSend } from "@pylonsync/sdk/plugins";
 import { createPluginApp } from "@pylonsync/testing";
 import { TestClient } from "../support/client.ts";
 import { jobsDone } from "../support/jobs-done.ts";
@@ -36,23 +36,23 @@ const sends: readonly EmailSend[] = [
       html: html`<p>You ordered <b>${row["item"]}</b>.</p>`,
     }),
   },
-  {
+  sendFor(Order, {
     name: "shipped",
-    on: "Order.update",
-    when: ({ row, before }) => row["status"] === "shipped" && before?.["status"] !== "shipped",
+    on: "update",
+    when: ({ row, before }) => row.status === "shipped" && before.status !== "shipped",
     to: "data.email",
-    template: ({ row }) => ({ subject: "Shipped", text: `${String(row["item"])} is shipped.` }),
+    template: ({ row }) => ({ subject: "Shipped", text: `${row.item} is shipped.` }),
     once: true,
-  },
-  {
+  }),
+  sendFor(Order, [], {
     name: "gone",
-    on: "Order.delete",
+    on: "delete",
     to: async ({ row, db }) => {
-      const watchers = await db.query("Watcher", { item: row["item"] });
+      const watchers = await db.query("Watcher", { item: row.item });
       return watchers.map((watcher) => String(watcher["email"]));
     },
-    template: ({ row }) => ({ subject: "Gone", text: `${String(row["item"])} is gone.` }),
-  },
+    template: ({ row }) => ({ subject: "Gone", text: `${row.item} is gone.` }),
+  }),
 ];
 
 const app = appOf(

@@ -148,12 +148,10 @@ class DevSession {
     const stop = this.#stopWatching;
     const { config, envFiles } = this.#settings;
     this.#stopWatching = watchApp(
-      this.#location.dir,
-      config.functionsDir,
+      { ...this.#location, functionsDir: config.functionsDir, envFiles },
       (parts) => {
         this.#enqueue(() => this.#saved(parts)).catch((error: unknown) => this.#failed(error));
       },
-      { envFiles },
     );
     stop();
   }

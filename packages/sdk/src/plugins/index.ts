@@ -27,6 +27,7 @@ export {
   type SlugifyOptions,
   type SlugOptions,
 } from "./slugify.ts";
+export { sendFor, type EmailEventOf, type EmailSendOf } from "./send-for.ts";
 export { softDelete, type SoftDeleteFields, type SoftDeleteOptions } from "./soft-delete.ts";
 export { tenantScope, type TenantFields, type TenantScopeOptions } from "./tenant-scope.ts";
 export { timestamps, type TimestampsOptions } from "./timestamps.ts";

@@ -1,7 +1,8 @@
 import { existsSync, realpathSync } from "node:fs";
-import { dirname, sep } from "node:path";
+import { resolve, sep } from "node:path";
 import { systemPlatform } from "../platform.ts";
 import { withTimeout } from "../util/time-limit.ts";
+import { appGraph, isAppFile, type AppEntries } from "./app-graph.ts";
 import { importGraph } from "./import-graph.ts";
 import { offerOwnCopies } from "./own-copies.ts";
 
@@ -34,7 +35,7 @@ export async function importAppFile(file: string, root: string): Promise<AppModu
     const exports: Record<string, unknown> = await inTime(import(file));
     return { exports, printed };
   } catch (error) {
-    await inTime(releaseFailed(file, ownFilesOf(root, dirname(file))));
+    await inTime(releaseFailed(file));
     throw error;
   } finally {
     console.log = print;
@@ -55,25 +56,32 @@ function inTime<T>(loading: Promise<T>): Promise<T> {
 const failed = new Set<string>();
 
 /**
- * Removes the modules of the app's folders from the cache, so that the next import reads the files
- * again; their node_modules stay cached.
+ * Removes the modules of an app from the cache, so that the next import reads the files again: all
+ * in its folders, and what it imports from outside of them. Installed packages stay cached.
  */
-export function forgetApp(...folders: readonly string[]): void {
-  const isOwn = ownFilesOf(...folders);
+export function forgetApp(entries: AppEntries): void {
+  const { dir, functionsDir = "functions" } = entries;
+  const isOwn = ownFilesOf(dir, resolve(dir, functionsDir));
+  // The first load of an app has nothing to forget.
+  const imported = loaded.has(dir) ? appGraph(entries).files : new Set<string>();
+  loaded.add(dir);
   for (const path of [...Object.keys(require.cache), ...failed]) {
-    if (!isOwn(path)) continue;
+    if (!isOwn(path) && !imported.has(path)) continue;
     delete require.cache[path];
     failed.delete(path);
   }
 }
+
+/** The folders of apps that were loaded. */
+const loaded = new Set<string>();
 
 /**
  * Makes it possible to remove every module of a failed import from the cache. Bun keeps a module
  * that was read but never ran, because a module that imports it could not be linked ("Export named
  * x not found"), and `delete require.cache[path]` has no effect on it until it has run.
  */
-async function releaseFailed(file: string, isOwn: (path: string) => boolean): Promise<void> {
-  for (const path of importGraph(file, isOwn)) {
+async function releaseFailed(file: string): Promise<void> {
+  for (const path of importGraph(file, isAppFile)) {
     failed.add(path);
     if (path === file || path in require.cache) continue;
     // Its error has already been reported, or follows from one that has.

@@ -1,7 +1,20 @@
 import { readFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, extname, resolve } from "node:path";
 
-let transpiler: Bun.Transpiler | undefined;
+/** How imports are followed. */
+export interface ImportGraphOptions {
+  /** Whether to follow `import()` of a fixed path too; default false. */
+  readonly hasDynamic?: boolean;
+  /** Called for an import by a relative path that leads to no file, with the absolute path. */
+  readonly onMissing?: (path: string) => void;
+}
+
+const LOADERS = { ".ts": "ts", ".mts": "ts", ".cts": "ts", ".tsx": "tsx", ".jsx": "jsx" } as const;
+/** Other files that contain imports. */
+const SCRIPT = /^\.[cm]?js$/;
+
+/** A `<T>` begins a type in .ts and an element in .tsx, so each kind needs its own. */
+const transpilers = new Map<string, Bun.Transpiler>();
 
 /**
  * Returns the files that a module imports, directly or indirectly, and the module itself, each
@@ -9,37 +22,59 @@ let transpiler: Bun.Transpiler | undefined;
  *
  * @param isOwn whether to follow a file; others are omitted
  */
-export function importGraph(entry: string, isOwn: (path: string) => boolean): readonly string[] {
+export function importGraph(
+  entry: string,
+  isOwn: (path: string) => boolean,
+  options: ImportGraphOptions = {},
+): readonly string[] {
   const seen = new Set<string>();
   const ordered: string[] = [];
   const visit = (path: string): void => {
     if (seen.has(path) || !isOwn(path)) return;
     seen.add(path);
-    for (const imported of importsOf(path)) visit(imported);
+    for (const imported of importsOf(path, options)) visit(imported);
     ordered.push(path);
   };
   visit(entry);
   return ordered;
 }
 
-/** Returns what is imported before the module runs, by resolved path. */
-function importsOf(path: string): string[] {
-  // Created at the first use: in production most servers start without it.
-  transpiler ??= new Bun.Transpiler({ loader: "tsx" });
+/** Returns the imported files, by resolved path. */
+function importsOf(path: string, { hasDynamic = false, onMissing }: ImportGraphOptions): string[] {
+  const transpiler = transpilerOf(extname(path));
+  if (transpiler === null) return [];
+  let found: Bun.Import[];
   try {
-    return transpiler
-      .scanImports(readFileSync(path))
-      .filter(({ kind }) => kind !== "dynamic-import")
-      .flatMap((imported) => resolved(imported.path, dirname(path)));
+    found = transpiler.scanImports(readFileSync(path));
   } catch {
     return [];
   }
+  const from = dirname(path);
+  return found
+    .filter(({ kind }) => hasDynamic || kind !== "dynamic-import")
+    .flatMap((imported) => {
+      const file = resolved(imported.path, from);
+      if (file !== null) return [file];
+      if (imported.path.startsWith(".")) onMissing?.(resolve(from, imported.path));
+      return [];
+    });
 }
 
-function resolved(specifier: string, from: string): string[] {
+/** @returns null for a file without imports, such as a text */
+function transpilerOf(extension: string): Bun.Transpiler | null {
+  const loader = Object.entries(LOADERS).find(([own]) => own === extension)?.[1];
+  if (loader === undefined && !SCRIPT.test(extension)) return null;
+  const kind = loader ?? "jsx";
+  // Created at the first use: in production most servers start without it.
+  const transpiler = transpilers.get(kind) ?? new Bun.Transpiler({ loader: kind });
+  transpilers.set(kind, transpiler);
+  return transpiler;
+}
+
+function resolved(specifier: string, from: string): string | null {
   try {
-    return [Bun.resolveSync(specifier, from)];
+    return Bun.resolveSync(specifier, from);
   } catch {
-    return [];
+    return null;
   }
 }

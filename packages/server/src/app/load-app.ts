@@ -70,7 +70,7 @@ export async function loadApp(dir: string, options: LoadOptions): Promise<Loaded
         "its folder.",
     );
   const functionsDir = resolve(root, options.functionsDir ?? "functions");
-  forgetApp(root, functionsDir);
+  forgetApp({ dir: root, entry: options.entry, functionsDir });
   const diagnostics: Diagnostic[] = [];
   const { manifest, manifestModule } = await loadManifest(entry, root, diagnostics);
   const loaded = await loadFunctions(functionsDir, root, diagnostics);

@@ -82,7 +82,7 @@ function isShard(value: unknown): value is ShardDefinition {
  * @throws what the file throws, or Error when it exports no shard
  */
 export async function loadShard(file: string, root: string): Promise<ShardDefinition> {
-  forgetApp(root);
+  forgetApp({ dir: root });
   const { exports } = await importAppFile(file, root);
   const definition = exports["default"];
   if (isShard(definition)) return definition;

@@ -152,6 +152,37 @@ test.each([true, false])("a page built by another tool is served, dev mode: %p",
 });
 
 test.each([
+  ["assets/index-DiwrgTda.js", true],
+  ["assets/index-BRBmoGS9.css", true],
+  ["assets/index-Bn_4-xYz.js.map", true],
+  ["assets/fonts/Inter.C0mPl3xQ.woff2", true],
+  ["app/assets/logo-b8-_Xq1A.svg", true],
+  ["index-DiwrgTda.js", false],
+  ["docs/index-DiwrgTda.js", false],
+  ["assets/team-portrait.jpg", false],
+  ["assets/Team-Portrait.jpg", false],
+  ["assets/report-20261201.pdf", false],
+  ["assets/IMG-DSC_0042.jpg", false],
+  ["assets/page-section2.html", false],
+  ["assets/index.js", false],
+])(
+  "public/%s is cached without revalidation: %p, and never in dev mode",
+  async (path, isHashed) => {
+    const files = { ...FILES, [`public/${path}`]: "one" };
+    const { dir, get } = await openPage(false, files);
+    const cacheControl = async (): Promise<string | null | undefined> =>
+      (await get(`/${path}`))?.headers.get("Cache-Control");
+    expect(await cacheControl()).toBe(
+      isHashed ? "public, max-age=31536000, immutable" : "no-cache",
+    );
+    const dev = await (await openPage(true, files)).get(`/${path}`);
+    expect(dev?.headers.get("Cache-Control")).toBe("no-cache");
+    rmSync(join(dir, "public", path));
+    expect(await get(`/${path}`)).toBeNull();
+  },
+);
+
+test.each([
   ["a space", "a b.txt", "/a%20b.txt"],
   ["a space in the folder", "my files/a b", "/my%20files/a%20b"],
   ["an umlaut", "größe.txt", "/gr%C3%B6%C3%9Fe.txt"],

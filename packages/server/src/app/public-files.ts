@@ -49,6 +49,21 @@ export function publicFiles(folder: string): ReadonlyMap<string, string> {
   return found;
 }
 
+/**
+ * Whether a file is named after its content by a build tool, as Vite does in `assets/`. The hash
+ * has eight characters of base64url, with an uppercase letter after the first one and a lowercase
+ * letter, which words, dates and numbers in the names that people choose rarely have.
+ *
+ * @param path relative to `public/`
+ */
+export function hasContentHash(path: string): boolean {
+  const [, hash = ""] = HASHED.exec(path.replaceAll(sep, "/")) ?? [];
+  return /^.+[A-Z]/.test(hash) && /[a-z]/.test(hash);
+}
+
+/** The name, a separator, the hash, and the endings, such as `.css` or `.js.map`. */
+const HASHED = /(?:^|\/)assets\/(?:[^/]*\/)*[^/]*[-.]([\w-]{8})(?:\.[a-z0-9]{1,8}){1,2}$/;
+
 /** Resolves a path; null if it does not exist, or is outside of the folder. */
 export function realPathInside(path: string, root: string): string | null {
   try {

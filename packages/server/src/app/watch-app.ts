@@ -1,67 +1,150 @@
-import { existsSync, watch } from "node:fs";
-import { basename, dirname, resolve, sep } from "node:path";
+import { existsSync, realpathSync, watch, type FSWatcher } from "node:fs";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { systemPlatform, type Platform, type Timer } from "../platform.ts";
+import { appGraph, codeFolders, isEntryIn, type AppEntries, type AppGraph } from "./app-graph.ts";
+import { onPageImport, pageImports } from "./page-imports.ts";
 
 const SETTLE_MS = 25;
-/** The files that app.ts and functions may import: code, data and texts. */
-const IMPORTABLE = /\.([cm]?[jt]sx?|jsonc?|toml|ya?ml|txt|md|sql|html)$/;
 
 /** The part of an app that was saved. */
 export type AppPart = "app" | "functions" | "web" | "env";
 
-/** What is watched besides the app's folder. */
-export interface WatchOptions {
+/** What is watched, and how. */
+export interface WatchOptions extends AppEntries {
   /** The files with environment variables that were read; they may be in a folder above the app. */
   readonly envFiles?: readonly string[];
   readonly platform?: Pick<Platform, "after">;
 }
 
 /**
- * Watches an app folder and reports what was saved, once for a burst of saves.
+ * Watches the files of an app and reports what was saved, once for a burst of saves: the files that
+ * its code imports, in its folder or elsewhere, and new files of its functions, workflows, shards
+ * and migrations; its page and what that imports; and its `.env`.
  *
  * @returns a function that stops watching
  */
 export function watchApp(
-  dir: string,
-  functionsDir: string,
+  options: WatchOptions,
   onChange: (parts: ReadonlySet<AppPart>) => void,
-  { envFiles = [], platform = systemPlatform }: WatchOptions = {},
 ): () => void {
-  const parts = new Set<AppPart>();
-  let timer: Timer | null = null;
-  const saved = (part: AppPart | undefined): void => {
-    if (part === undefined) return;
-    parts.add(part);
-    timer?.cancel();
-    timer = platform.after(SETTLE_MS, () => {
-      const all = new Set(parts);
-      parts.clear();
-      onChange(all);
-    });
-  };
-  const watchers = [
-    watch(dir, { recursive: true }, (_event, file) => {
-      saved(file === null ? undefined : partOf(file, functionsDir));
-    }),
-    ...outerFolders(resolve(dir), functionsDir).map((folder) =>
-      watch(folder, { recursive: true }, (_event, file) => {
-        saved(file !== null && isImportable(file) ? "functions" : undefined);
-      }),
-    ),
-    ...foldersAbove(resolve(dir), envFiles).map((folder) =>
-      watch(folder, (_event, file) => saved(file !== null && isEnvFile(file) ? "env" : undefined)),
-    ),
-  ];
-  return () => {
-    timer?.cancel();
-    for (const watcher of watchers) watcher.close();
-  };
+  const watcher = new AppWatcher(options, onChange);
+  return () => watcher.close();
 }
 
-/** Returns the folder of the functions if it is not in the app's folder. */
-function outerFolders(dir: string, functionsDir: string): string[] {
-  const folder = resolve(dir, functionsDir);
-  return folder.startsWith(`${dir}${sep}`) || !existsSync(folder) ? [] : [folder];
+class AppWatcher {
+  readonly #options: WatchOptions;
+  readonly #root: string;
+  /** The first one is that of the functions. */
+  readonly #folders: readonly string[];
+  readonly #watchers: FSWatcher[];
+  /** The folders outside of the app from which it imports files. */
+  readonly #outside = new Map<string, FSWatcher>();
+  readonly #stopFollowingPage: () => void;
+  readonly #onChange: (parts: ReadonlySet<AppPart>) => void;
+  readonly #parts = new Set<AppPart>();
+  #graph: AppGraph;
+  #timer: Timer | null = null;
+
+  constructor(options: WatchOptions, onChange: (parts: ReadonlySet<AppPart>) => void) {
+    this.#options = options;
+    this.#onChange = onChange;
+    this.#root = realpathSync(options.dir);
+    this.#folders = codeFolders(options);
+    this.#graph = appGraph(options);
+    this.#watchers = [
+      this.#watch(this.#root, true),
+      ...this.#folders
+        .filter((folder) => !isIn(this.#root, folder) && existsSync(folder))
+        .map((folder) => this.#watch(folder, true)),
+      ...foldersAbove(resolve(options.dir), options.envFiles ?? []).map((folder) =>
+        watch(folder, (_event, file) => {
+          this.#saved(file !== null && isEnvFile(file) ? "env" : undefined);
+        }),
+      ),
+    ];
+    this.#stopFollowingPage = onPageImport(resolve(options.dir), () => this.#watchOutside());
+    this.#watchOutside();
+  }
+
+  close(): void {
+    this.#timer?.cancel();
+    this.#stopFollowingPage();
+    for (const watcher of [...this.#watchers, ...this.#outside.values()]) watcher.close();
+  }
+
+  #watch(folder: string, isRecursive: boolean): FSWatcher {
+    return watch(folder, { recursive: isRecursive }, (_event, file) => {
+      this.#saved(file === null ? undefined : this.#partOf(join(folder, file)));
+    });
+  }
+
+  #saved(part: AppPart | undefined): void {
+    if (part === undefined) return;
+    this.#parts.add(part);
+    this.#timer?.cancel();
+    this.#timer = (this.#options.platform ?? systemPlatform).after(SETTLE_MS, () => {
+      const all = new Set(this.#parts);
+      this.#parts.clear();
+      this.#graph = appGraph(this.#options);
+      this.#watchOutside();
+      this.#onChange(all);
+    });
+  }
+
+  /** Watches the folders of the imported files outside of the app, and no others. */
+  #watchOutside(): void {
+    const { files, missing } = this.#graph;
+    const wanted = new Set(
+      [...files, ...missing, ...this.#pageImports]
+        .map((file) => dirname(file))
+        .filter((folder) => existsSync(folder) && !this.#isWatched(folder)),
+    );
+    for (const [folder, watcher] of this.#outside) {
+      if (wanted.has(folder)) continue;
+      watcher.close();
+      this.#outside.delete(folder);
+    }
+    for (const folder of wanted)
+      if (!this.#outside.has(folder)) this.#outside.set(folder, this.#watch(folder, false));
+  }
+
+  get #pageImports(): ReadonlySet<string> {
+    return pageImports(resolve(this.#options.dir));
+  }
+
+  /** Whether a folder is watched together with all that is in it. */
+  #isWatched(folder: string): boolean {
+    return [this.#root, ...this.#folders.slice(0, 1)].some((one) => isIn(one, folder));
+  }
+
+  #partOf(path: string): AppPart | undefined {
+    const name = basename(path);
+    const parts = isIn(this.#root, path) ? relative(this.#root, path).split(sep) : [];
+    if (parts.length > 0 && isEnvFile(name)) return "env";
+    // The server writes them itself.
+    if (parts.length === 1 && name.startsWith("pylon.")) return undefined;
+    // They decide what imports lead to.
+    if (parts.length === 1 && (name === "package.json" || name === "tsconfig.json")) return "app";
+    if ((parts[0] === "web" || parts[0] === "public") && !isPrivate(parts)) return "web";
+    const [functions = ""] = this.#folders;
+    if (this.#folders.some((folder) => isEntryIn(folder, path)) || this.#isImported(path))
+      return isIn(functions, path) ? "functions" : "app";
+    return this.#pageImports.has(path) ? "web" : undefined;
+  }
+
+  #isImported(path: string): boolean {
+    const { files, missing } = this.#graph;
+    // An import without an extension finds `a.ts` and `a/index.ts`.
+    return files.has(path) || missing.some((file) => path === file || isVariant(path, file));
+  }
+}
+
+function isVariant(path: string, missing: string): boolean {
+  return path.startsWith(`${missing}.`) || path.startsWith(`${missing}${sep}index.`);
+}
+
+function isIn(folder: string, path: string): boolean {
+  return path === folder || path.startsWith(folder + sep);
 }
 
 /**
@@ -80,20 +163,6 @@ function foldersAbove(dir: string, envFiles: readonly string[]): string[] {
 
 function isEnvFile(name: string): boolean {
   return name === ".env" || name === ".env.local";
-}
-
-function partOf(file: string, functionsDir: string): AppPart | undefined {
-  const parts = file.split(sep);
-  const name = basename(file);
-  if (isEnvFile(name)) return "env";
-  if (isPrivate(parts) || name.startsWith("pylon.")) return undefined;
-  if (parts[0] === "web" || parts[0] === "public") return "web";
-  if (!IMPORTABLE.test(name)) return undefined;
-  return parts[0] === functionsDir ? "functions" : "app";
-}
-
-function isImportable(file: string): boolean {
-  return IMPORTABLE.test(file) && !isPrivate(file.split(sep));
 }
 
 /** Whether a file is in a folder that contains no code of the app. */

@@ -1,7 +1,9 @@
 import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
-import { basename, join, sep } from "node:path";
+import { basename, join, relative, sep } from "node:path";
+import { isAppFile } from "./app-graph.ts";
 import { devScriptTag } from "./dev-reload.ts";
-import { decodedPath, publicFiles, realPathInside } from "./public-files.ts";
+import { addPageImport, forgetPageImports, pageImports } from "./page-imports.ts";
+import { decodedPath, hasContentHash, publicFiles, realPathInside } from "./public-files.ts";
 import { WebAsset } from "./web-asset.ts";
 import { WebBuildError, webProblem } from "./web-problem.ts";
 
@@ -13,9 +15,6 @@ interface PublicFile {
   readonly version: string;
   readonly asset: WebAsset;
 }
-
-/** By the app's folder: the files of the app that its page imports, outside of `web/`. */
-const outside = new Map<string, Set<string>>();
 
 /**
  * The page at `web/index.html` with its scripts and styles, bundled in memory at the first request,
@@ -40,7 +39,7 @@ export class WebBundle {
     this.version = versionOf([
       ...filesIn(join(root, "web")),
       ...publicFiles(join(root, "public")).values(),
-      ...(outside.get(root) ?? []),
+      ...pageImports(root),
     ]);
   }
 
@@ -104,7 +103,8 @@ export class WebBundle {
     const body = Bun.file(file);
     const asset = new WebAsset(body, {
       type: typeOf(file, body),
-      immutable: false,
+      // In dev mode a wrong guess would show an old file after a save.
+      immutable: !this.isDev && hasContentHash(relative(this.#publicFolder, file)),
       version,
       compresses: !this.isDev,
     });
@@ -191,16 +191,17 @@ function versionOf(files: readonly string[]): string {
   ).toString(36);
 }
 
-/** Records what a page imports from the rest of the app: saving those files changes the page. */
+/**
+ * Records what a page imports from the rest of the app and from packages of the same workspace:
+ * saving those files changes the page.
+ */
 function noteOutside(root: string): Bun.BunPlugin {
-  const files = new Set<string>();
-  outside.set(root, files);
+  forgetPageImports(root);
   return {
     name: "pylon-files-outside-of-web",
     setup(build) {
       build.onLoad({ filter: /.*/, namespace: "file" }, ({ path }) => {
-        const isOwn = path.startsWith(root + sep) && !path.includes(`${sep}node_modules${sep}`);
-        if (isOwn && !path.startsWith(join(root, "web") + sep)) files.add(path);
+        if (isAppFile(path) && !path.startsWith(join(root, "web") + sep)) addPageImport(root, path);
         return undefined;
       });
     },

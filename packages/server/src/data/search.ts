@@ -97,7 +97,7 @@ async function facetOf(
     entity: entity.name,
     where: and(where(others), hasValue),
     search,
-    groupBy: [{ field: facet, as: "value" }],
+    groupBy: [{ field: facet, items: entity.shape.items?.get(facet), as: "value" }],
     measures: [{ fn: "count", as: "count" }],
     order: [{ field: "count", direction: "desc" }],
     limit: FACET_VALUES,

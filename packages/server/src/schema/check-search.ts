@@ -2,7 +2,7 @@ import { MAX_SEARCH_FIELDS } from "@pylonsync/protocol";
 import { isScalarKind } from "@pylonsync/query";
 import type { ManifestEntity, ManifestField } from "@pylonsync/sdk";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
-import { kindOf } from "./field-kind.ts";
+import { itemKindOf, kindOf } from "./field-kind.ts";
 
 /** The number of weights that Postgres distinguishes. */
 const MAX_WEIGHTS = 4;
@@ -50,12 +50,15 @@ function* checkKind(
   const label = `${name}.${field.name}`;
   const is = `is ${/^(?:int|array)/.test(field.type) ? "an" : "a"} ${field.type}`;
   const kind = kindOf(field.type);
-  if (part === "text" ? kind !== "string" && kind !== "richtext" : !isScalarKind(kind))
+  const isCounted = part === "facets" && itemKindOf(field) !== undefined;
+  if (
+    part === "text" ? kind !== "string" && kind !== "richtext" : !isScalarKind(kind) && !isCounted
+  )
     yield errorAt(
       "SEARCH_FIELD_INVALID",
       part === "text"
         ? `${label} ${is}, but only string and richtext fields can be searched.`
-        : `${label} ${is}, which can't be counted or sorted by.`,
+        : `${label} ${is}, which can't be ${part === "facets" ? "counted" : "sorted by"}.`,
       path,
       "Remove it from the search.",
     );

@@ -15,9 +15,10 @@ export function resultKind(
 
 /** The kind of the field by which rows are grouped. */
 export function groupKind(
-  { field, related }: Aggregate["groupBy"][number],
+  { field, items, related }: Aggregate["groupBy"][number],
   entity: string,
   schema: SchemaShape,
 ): FieldKind | undefined {
+  if (items !== undefined) return items;
   return schema.get(related?.entity ?? entity)?.fields.get(field);
 }

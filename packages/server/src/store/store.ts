@@ -1,4 +1,4 @@
-import type { Expr, Order, SchemaShape } from "@pylonsync/query";
+import type { Expr, Order, ScalarKind, SchemaShape } from "@pylonsync/query";
 import type { Migration } from "../schema/migration.ts";
 import type { StoredRow, Value } from "../schema/row.ts";
 import type { SearchIndex } from "../schema/search-index.ts";
@@ -111,6 +111,12 @@ export interface Aggregate {
   readonly groupBy: readonly {
     /** Of the row, or of the related row; null without one. */
     readonly field: string;
+    /**
+     * The field is an array with items of this kind: a row belongs to the groups of all its items,
+     * once to each. An item of another kind has no group. At most one field is an array, and the
+     * only measure is then `count` without a field.
+     */
+    readonly items?: ScalarKind | undefined;
     readonly related?: RelatedRow | undefined;
     readonly bucket?: TimeBucket | undefined;
     /**

@@ -11,10 +11,16 @@ const post = {
   brand: field.string().optional(),
   price: field.int().optional(),
   isNew: field.bool().optional(),
+  tags: field.array(field.string()).optional(),
+  sizes: field.array(field.float()).optional(),
+  flags: field.array(field.bool()),
+  days: field.array(field.datetime()),
   ownerId: field.string(),
   teamId: field.string().optional(),
   secret: field.string().optional().hidden(),
 };
+
+const FACETS = ["brand", "price", "isNew", "tags", "sizes", "flags", "days"] as const;
 
 /** An app with searchable posts, and a policy that looks at other rows. */
 export const posts = buildManifest({
@@ -25,7 +31,7 @@ export const posts = buildManifest({
     entity("Post", post, {
       search: {
         fields: { title: 3, body: 1 },
-        facets: ["brand", "price", "isNew"],
+        facets: [...FACETS],
         sort: ["price", "brand"],
         prefix: true,
       },
@@ -53,6 +59,10 @@ const PARTS = [
   ":*", "%", "<->", "\0x", "alpha*",
 ]; // prettier-ignore
 const BRANDS = ["acme", "Acme", "__proto__", "1"];
+const TAGS = ["a", "A", "1", "null", "é", "__proto__", "a,b"];
+/** With items that occur twice. */
+const listOf = <T>(...items: T[]): fc.Arbitrary<T[]> =>
+  fc.array(fc.constantFrom(...items), { maxLength: 4 });
 
 const texts = fc
   .array(fc.constantFrom(...PARTS.filter((part) => !part.includes("\0"))), { maxLength: 5 })
@@ -65,6 +75,10 @@ const rows = fc.uniqueArray(
     brand: fc.option(fc.constantFrom(...BRANDS)),
     price: fc.option(fc.integer({ min: 0, max: 2 })),
     isNew: fc.option(fc.boolean()),
+    tags: fc.option(listOf(...TAGS)),
+    sizes: fc.option(listOf(1, 1.5, -2, 1e21, 1e-7)),
+    flags: listOf(true, false),
+    days: listOf("2026-01-05T10:00:00.000Z", "2026-01-06T00:00:00.000Z"),
     ownerId: fc.constantFrom("ann", "bob"),
     teamId: fc.option(fc.constantFrom("t1", "t2")),
     secret: fc.constant("alpha"),
@@ -110,6 +124,7 @@ export const searches = fc.record({
       brand: fc.constantFrom(...BRANDS, null),
       price: fc.constantFrom<(number | object)[]>(0, 1, { $gt: 0 }),
       isNew: fc.boolean(),
+      tags: fc.constantFrom(...TAGS).map((tag) => ({ $has: tag })),
     },
     { requiredKeys: [] },
   ),
@@ -187,16 +202,20 @@ export function naiveSearch(
     hasWords(row) &&
     Object.entries(filters).every(([name, value]) => {
       if (name === without) return true;
+      const own = row[name];
+      if (Array.isArray(own) || name === "tags")
+        return Array.isArray(own) && own.includes((value as { readonly $has: string }).$has);
       return typeof value === "object" && value !== null
         ? Number(row[name] ?? 0) > 0
         : row[name] === value;
     });
-  const facets = ["brand", "price", "isNew"].map((name) => {
+  const facets = FACETS.map((name) => {
     const counts = new Map<string, number>();
     for (const row of all) {
       const value = row[name];
       if (value === null || value === undefined || !passes(row, name)) continue;
-      counts.set(String(value), (counts.get(String(value)) ?? 0) + 1);
+      for (const one of new Set(Array.isArray(value) ? value.map(String) : [String(value)]))
+        counts.set(one, (counts.get(one) ?? 0) + 1);
     }
     return [name, Object.fromEntries(counts)] as const;
   });

@@ -18,7 +18,7 @@ import {
   type PreparedSearch,
   type SearchSql,
 } from "./compile-search.ts";
-import { WhereCompiler, type Sql, type TableScope } from "./compile-where.ts";
+import { memberType, WhereCompiler, type Sql, type TableScope } from "./compile-where.ts";
 import type { Dialect } from "./dialect.ts";
 import { classOf } from "./operands.ts";
 
@@ -263,12 +263,20 @@ export function compileAggregate(
     shown: shownGroup(group, compiler, table, dialect),
     as: quote(group.as),
   }));
+  const array = spec.groupBy.find(({ items }) => items !== undefined);
+  // A list may contain an item twice.
+  const rows = array === undefined ? "*" : `DISTINCT ${compiler.column(table, "id")}`;
   const measures = spec.measures.map(
-    ({ fn, field, as }) => `${measure(fn, field, compiler, table, dialect)} AS ${quote(as)}`,
+    ({ fn, field, as }) => `${measure(fn, field, compiler, table, dialect, rows)} AS ${quote(as)}`,
   );
   const columns = [...groups.map(({ shown, as }) => `${shown} AS ${as}`), ...measures].join(", ");
   const search = searchOf(spec, compiler, dialect);
-  const where = whereTerm(spec.where, compiler, table, search);
+  const joined =
+    array === undefined
+      ? ""
+      : ` CROSS JOIN ${dialect.json.items(compiler.column(table, array.field))}`;
+  const matching = whereTerm(spec.where, compiler, table, search);
+  const where = array === undefined ? matching : withItem(matching, array, dialect);
   const positions = groups.map((_, index) => index + 1);
   const grouping = groups.length === 0 ? "" : ` GROUP BY ${positions.join(", ")}`;
   const having =
@@ -277,7 +285,7 @@ export function compileAggregate(
     ...(spec.atLeast === undefined ? [] : ["count(*) DESC"]),
     ...positions.map((position) => `${position} NULLS LAST`),
   ].join(", ");
-  const from = search?.from ?? `${quote(spec.entity)} AS t`;
+  const from = `${search?.from ?? `${quote(spec.entity)} AS t`}${joined}`;
   const grouped = `SELECT ${columns} FROM ${from}${where}${grouping}${having}`;
   const ordered =
     spec.having === undefined && spec.order === undefined
@@ -286,34 +294,46 @@ export function compileAggregate(
   const page = pageTerms({ entity: spec.entity, limit: spec.limit }, compiler, dialect);
   const text = `${ordered}${page}`;
   const names = [...spec.groupBy, ...spec.measures].map(({ as }) => as);
-  const texts = [
-    ...spec.groupBy
-      .filter(({ bucket }) => bucket === undefined)
-      .map((group) => ({ as: group.as, kind: groupKind(group, spec.entity, schema) })),
-    ...spec.measures
-      .filter(({ fn }) => fn === "min" || fn === "max")
-      .map(({ as, field = "" }) => ({ as, kind: table.shape.fields.get(field) })),
-  ].filter(({ kind }) => isText(kind));
+  const texts = textsOf(spec, table.shape, schema);
   return {
-    text: endingByBytes(
-      text,
-      names,
-      texts.map(({ as }) => as),
-      spec.maxBytes,
-      compiler,
-      dialect,
-    ),
+    text: endingByBytes(text, names, texts, spec.maxBytes, compiler, dialect),
     params: compiler.params,
   };
 }
 
+/** The names of the groups and measures whose values may be long. */
+function textsOf(
+  { entity, groupBy, measures }: Prepared<Aggregate>,
+  shape: EntityShape,
+  schema: SchemaShape,
+): string[] {
+  const groups = groupBy
+    .filter(({ bucket }) => bucket === undefined)
+    .map((group) => ({ as: group.as, kind: groupKind(group, entity, schema) }));
+  const extremes = measures
+    .filter(({ fn }) => fn === "min" || fn === "max")
+    .map(({ as, field = "" }) => ({ as, kind: shape.fields.get(field) }));
+  return [...groups, ...extremes].filter(({ kind }) => isText(kind)).map(({ as }) => as);
+}
+
+/** The condition, and that an item is of the array's kind. */
+function withItem(
+  where: string,
+  { items = "string" }: Aggregate["groupBy"][number],
+  dialect: Dialect,
+): string {
+  const isOfKind = `${dialect.json.item(memberType(items))} IS NOT NULL`;
+  return where === "" ? ` WHERE ${isOfKind}` : `${where} AND ${isOfKind}`;
+}
+
 /** The value by which rows are grouped. */
 function shownGroup(
-  { field, related, bucket, isDate, offsets }: Aggregate["groupBy"][number],
+  { field, items, related, bucket, isDate, offsets }: Aggregate["groupBy"][number],
   compiler: WhereCompiler,
   table: TableScope,
   dialect: Dialect,
 ): string {
+  if (items !== undefined) return dialect.json.item(memberType(items));
   if (related !== undefined)
     return compiler.relatedValue(related, field, table, (column, kind) =>
       dialect.shown(column, kind),
@@ -394,8 +414,9 @@ function measure(
   compiler: WhereCompiler,
   table: TableScope,
   dialect: Dialect,
+  rows: string,
 ): string {
-  if (field === undefined) return dialect.count("*");
+  if (field === undefined) return dialect.count(rows);
   const column = compiler.column(table, field);
   if (fn === "count") return dialect.count(column);
   if (fn === "countDistinct") return dialect.count(`DISTINCT ${column}`);

@@ -377,7 +377,8 @@ function kindOfValue(value: Scalar): "string" | "float" | "bool" {
   return typeof value === "number" ? "float" : typeof value === "boolean" ? "bool" : "string";
 }
 
-function memberType(kind: FieldKind): Exclude<MemberType, "any"> {
+/** The type as which a value of the kind is read from inside of a json. */
+export function memberType(kind: FieldKind): Exclude<MemberType, "any"> {
   const type = classOf(kind);
   return type === "number" || type === "bool" ? type : "text";
 }

@@ -20,6 +20,10 @@ export interface JsonMembers {
     values: readonly Value[],
     parameter: Parameter,
   ): string;
+  /** A table of the items of the list in a column, to be joined with the column's table. */
+  items(column: string): string;
+  /** The item in a row of `items`; NULL if it has another type. */
+  item(type: Exclude<MemberType, "any">): string;
 }
 
 /** A path in SQLite's syntax. A step contains no quotes and no backslashes: see parse-filter.ts. */
@@ -58,6 +62,8 @@ export const sqliteMembers: JsonMembers = {
     const found = `${isList} AND ${item} IN ${listed(values, parameter)}`;
     return `EXISTS (SELECT 1 FROM ${items} WHERE ${found})`;
   },
+  items: (column) => `json_each(${column}) AS item`,
+  item: (type) => SQLITE_TYPED[type]("item.type", () => "item.value"),
 };
 
 /** The value of a json if it has this type. The CASE prevents the conversion of other types. */
@@ -88,4 +94,8 @@ export const postgresMembers: JsonMembers = {
     const found = `(${POSTGRES_TYPED[type]("item.value")}) IN ${listed(values, parameter)}`;
     return `EXISTS (SELECT 1 FROM ${items} AS item(value) WHERE ${found})`;
   },
+  items: (column) =>
+    `LATERAL json_array_elements(CASE json_typeof(${column}) WHEN 'array' THEN ${column} END) ` +
+    "AS item(value)",
+  item: (type) => `(${POSTGRES_TYPED[type]("item.value")})`,
 };
