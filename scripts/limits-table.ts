@@ -107,6 +107,7 @@ import {
   MAX_WORKFLOW_STEPS,
   MAX_WORKFLOW_VALUE_BYTES,
   MAX_WRONG_ADMIN_TOKENS,
+  QUEUE_SHARE,
   SHARD_BACKLOG_BYTES,
   SHARD_STALL_MS,
   SOCKET_RATE,
@@ -468,10 +469,23 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
         "closed with 1013; the client resumes",
       ),
       [
-        "buffered bytes of requested rows and results for a slow reader, besides",
+        "the same, of requested rows and results, and of messages that are larger than that",
         bytes(MAX_RESULT_BYTES),
         "",
         "closed with 1013; the client resumes",
+      ],
+      configured(
+        "buffered bytes for all slow readers",
+        "PYLON_MAX_QUEUED_BYTES",
+        bytes,
+        "the reader with the most, in the network with the most, is disconnected, and resumes",
+      ),
+      [
+        "share of the readers of one network",
+        `1/${QUEUE_SHARE}`,
+        "",
+        "the same; from half of it, the rows of new subscriptions wait up to 30 s for others to " +
+          "be read",
       ],
       [
         "frames per socket per second, of any content",
@@ -560,7 +574,18 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
         "",
         "`INVALID_QUERY`",
       ],
-      ["rows of one included relation", number(MAX_GRAPH_ROWS), "", "`RESULT_TOO_LARGE`"],
+      [
+        "rows of one included relation",
+        `${number(MAX_GRAPH_ROWS)}, ${bytes(MAX_RESULT_BYTES)}`,
+        "",
+        "`RESULT_TOO_LARGE`",
+      ],
+      [
+        "changes of one subscription in a commit",
+        bytes(MAX_RESULT_BYTES),
+        "",
+        "its rows are sent again instead",
+      ],
       ["a `subscribe` message", bytes(MAX_SUBSCRIBE_BYTES), "", "`PAYLOAD_TOO_LARGE`"],
       [
         "characters of a `push` message",

@@ -94,6 +94,13 @@ export const MAX_LOG_PAGE_BYTES = 2 * MIB;
 export const DEFAULT_BYTES_IN_FLIGHT = 32 * MIB;
 /** The part of the bytes in flight that one caller may have: one over this. */
 export const CALLER_SHARE = 4;
+/**
+ * The maximum number of bytes queued for all slow readers of live connections together, unless
+ * PYLON_MAX_QUEUED_BYTES says otherwise.
+ */
+export const DEFAULT_QUEUED_BYTES = 256 * MIB;
+/** The part of the queued bytes that the readers of one network may have: one over this. */
+export const QUEUE_SHARE = 4;
 /** Bodies and answers up to this size are not counted among the bytes in flight. */
 export const UNCOUNTED_BYTES = 64 * KIB;
 /** The time without progress after which a body or a response is aborted, in milliseconds. */

@@ -148,12 +148,15 @@ function aiLimiter(name: string, limit: RateLimit | undefined, redis: Redis | nu
 
 /** Returns the routes of live connections without a socket. */
 export function httpLiveRoutes(
-  { feed, messages, platform }: Pick<ListenerServices, "feed" | "messages" | "platform">,
+  {
+    feed,
+    messages,
+    platform,
+    queues,
+  }: Pick<ListenerServices, "feed" | "messages" | "platform" | "queues">,
   count: ConnectionLimit,
-  { sendBufferBytes, pingSeconds }: Config,
+  { pingSeconds }: Config,
 ): Route[] {
   const pingMs = pingSeconds * 1000;
-  return liveRoutes(
-    new HttpConnections({ hub: feed, messages, count, platform, sendBufferBytes, pingMs }),
-  );
+  return liveRoutes(new HttpConnections({ hub: feed, messages, count, platform, queues, pingMs }));
 }

@@ -1,4 +1,5 @@
 import { createPage } from "../app/page.ts";
+import { SendQueues } from "../connections/send-queues.ts";
 import { DevHosts } from "../http/dev-hosts.ts";
 import { Dispatcher } from "../http/dispatcher.ts";
 import type { ListenerServices } from "../http/listener.ts";
@@ -44,6 +45,10 @@ export function servicesOf(
     dispatcher: dispatcherOf(base, auth),
     feed,
     platform,
+    queues: new SendQueues(
+      { perReader: config.sendBufferBytes, total: config.maxQueuedBytes },
+      platform,
+    ),
     messages: {
       receive: (subscriber, text) => {
         if (feed.receive(subscriber, text)) return;

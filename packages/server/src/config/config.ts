@@ -78,6 +78,8 @@ export interface Config {
   /** After how many seconds of silence a live connection is pinged. */
   readonly pingSeconds: number;
   readonly sendBufferBytes: number;
+  /** The maximum number of bytes queued for all slow readers of live connections. */
+  readonly maxQueuedBytes: number;
   /** The Redis that replicas share besides the database. Null: there is one replica. */
   readonly redisUrl: string | null;
   /** The URL that runs workflows that the app does not contain; null: none. */

@@ -186,6 +186,7 @@ function limits(
   | "maxConnectionsPerAddress"
   | "pingSeconds"
   | "sendBufferBytes"
+  | "maxQueuedBytes"
 > {
   return {
     rateLimit: {
@@ -211,6 +212,7 @@ function limits(
     maxConnectionsPerAddress: reader.get("PYLON_MAX_CONNECTIONS_PER_IP"),
     pingSeconds: reader.get("PYLON_PING_SECS"),
     sendBufferBytes: reader.get("PYLON_SEND_BUFFER_BYTES"),
+    maxQueuedBytes: reader.get("PYLON_MAX_QUEUED_BYTES"),
   };
 }
 

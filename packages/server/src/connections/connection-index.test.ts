@@ -4,6 +4,7 @@ import { ADMIN, ANONYMOUS, ANONYMOUS_IDENTITY, type Caller } from "../identity/i
 import { ConnectionIndex } from "./connection-index.ts";
 import { systemPlatform } from "../platform.ts";
 import { Subscriber } from "./subscriber.ts";
+import { queuesOf } from "./testing/queues-of.ts";
 
 const callers: fc.Arbitrary<Caller> = fc.oneof(
   { weight: 1, arbitrary: fc.constant(ADMIN) },
@@ -27,11 +28,12 @@ function subscriberOf(caller: Caller): Subscriber {
       transport: "sse",
       topics: null,
       write: () => 0,
+      queued: () => 0,
       drained: async () => Promise.resolve(),
       close: nothing,
       terminate: nothing,
     },
-    Infinity,
+    queuesOf(),
     systemPlatform,
   );
 }

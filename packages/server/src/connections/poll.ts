@@ -71,8 +71,12 @@ export class PollOutlet implements Outlet {
     return texts;
   }
 
+  queued(): number {
+    return this.#isClosed ? 0 : this.#bytes;
+  }
+
   drained(): Promise<void> {
-    if (this.#isClosed || this.#bytes === 0) return Promise.resolve();
+    if (this.queued() === 0) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 

@@ -6,6 +6,7 @@ import { CloseCode } from "@pylonsync/protocol";
 import { BroadcastGroup } from "./broadcast-group.ts";
 import { openEventStream, StreamTurns } from "./sse.ts";
 import type { Subscriber } from "./subscriber.ts";
+import { queuesOf } from "./testing/queues-of.ts";
 
 interface OpenStream {
   readonly subscriber: Subscriber;
@@ -31,7 +32,7 @@ class Streams {
         leave: () => undefined,
       },
       {
-        sendBufferBytes,
+        queues: queuesOf(sendBufferBytes),
         pingMs: 60_000,
         onEnd: () => undefined,
         platform: this.#platform,

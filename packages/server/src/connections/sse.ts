@@ -7,6 +7,7 @@ import {
   type Outlet,
   type OutletTopics,
 } from "./subscriber.ts";
+import type { SendQueues } from "./send-queues.ts";
 import { TopicPublisher } from "./topic-publisher.ts";
 
 const encoder = new TextEncoder();
@@ -32,7 +33,6 @@ class StreamOutlet implements Outlet {
       publisher: turns.publisher,
       enter: (topic) => turns.enter(topic, this),
       leave: (topic) => turns.leave(topic, this),
-      backlog: () => this.#unsent,
     };
   }
 
@@ -78,6 +78,10 @@ class StreamOutlet implements Outlet {
     if (!this.#isClosed) this.#controller.enqueue(events);
   }
 
+  queued(): number {
+    return this.#isClosed ? 0 : this.#unsent;
+  }
+
   drained(): Promise<void> {
     this.#turns.settle();
     if (this.#isClosed || this.#unsent === 0) return Promise.resolve();
@@ -92,8 +96,13 @@ class StreamOutlet implements Outlet {
     this.release(true);
   }
 
+  /** Ends the stream with an error, so that the runtime drops what is queued. */
   terminate(): void {
-    this.close();
+    this.#turns.settle();
+    this.#texts = [];
+    this.#textLength = 0;
+    if (!this.#isClosed) this.#controller.error(new Error("The client reads too slowly."));
+    this.release(true);
   }
 
   release(isClosed: boolean): void {
@@ -211,7 +220,7 @@ export interface StreamStart {
 
 /** The settings of a stream, and what it tells its opener. */
 export interface StreamOptions {
-  readonly sendBufferBytes: number;
+  readonly queues: SendQueues;
   readonly pingMs: number;
   readonly onEnd: () => void;
   readonly platform: Platform;
@@ -245,9 +254,9 @@ export function openEventStream(
     {
       start(controller) {
         outlet = new StreamOutlet(controller, turns);
-        const { sendBufferBytes, version } = options;
+        const { queues, version } = options;
         const { identity, address } = start;
-        subscriber = new Subscriber(identity, outlet, sendBufferBytes, platform, version, address);
+        subscriber = new Subscriber(identity, outlet, queues, platform, version, address);
         outlet.comment("connected");
         // The client abandons a stream that is silent for longer.
         outlet.comment(`keepalive every ${silenceMs / 1000} s`);

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { ANONYMOUS_IDENTITY } from "../identity/identity.ts";
 import { systemPlatform } from "../platform.ts";
 import { Subscriber } from "./subscriber.ts";
+import { queuesOf } from "./testing/queues-of.ts";
 
 const LIMIT = 1000;
 
@@ -20,11 +21,12 @@ class SlowReader {
         transport: "websocket",
         topics: null,
         write: (text) => (this.#waiting += text.length),
+        queued: () => this.#waiting,
         drained: () => new Promise((resolve) => this.#readers.push(resolve)),
         close: () => void (this.isCutOff = true),
         terminate: () => undefined,
       },
-      LIMIT,
+      queuesOf(LIMIT),
       systemPlatform,
     );
   }
@@ -47,7 +49,8 @@ test("a slow reader is sent all rows that it requested, and what follows", async
   await reader.read();
   expect(subscriber.isOpen).toBe(true);
   // Once it has read them, its queue has the usual limit again.
-  subscriber.send(text(LIMIT + 1));
+  subscriber.send(text(LIMIT));
+  subscriber.send(text(1));
   expect(subscriber.isOpen).toBe(false);
   await reader.read();
   expect(reader.isCutOff).toBe(true);
@@ -60,5 +63,17 @@ test("requested rows that are not read add up to a maximum", () => {
     expect(subscriber.isOpen).toBe(true);
   }
   subscriber.sendRequested(text(MAX_RESULT_BYTES / 4));
+  expect(subscriber.isOpen).toBe(false);
+});
+
+test("a message that is larger than the limit of the queue is sent to a slow reader", async () => {
+  const reader = new SlowReader();
+  const { subscriber } = reader;
+  subscriber.send(text(LIMIT * 3));
+  subscriber.send(text(LIMIT / 2));
+  expect(subscriber.isOpen).toBe(true);
+  await reader.read();
+  subscriber.send(text(LIMIT));
+  subscriber.send(text(1));
   expect(subscriber.isOpen).toBe(false);
 });

@@ -1,4 +1,5 @@
 import { CloseCode, MAX_RESULT_BYTES, type ErrorCode, type Resync } from "@pylonsync/protocol";
+import type { QueuedReader, SendQueues } from "./send-queues.ts";
 import type { TopicPublisher } from "./topic-publisher.ts";
 import type { Caller, Identity } from "../identity/identity.ts";
 import type { Platform } from "../platform.ts";
@@ -10,7 +11,9 @@ export interface Outlet {
   write(text: string): number;
   /** Sends a binary message, as `write` does; absent if the transport has none. */
   writeBytes?(bytes: Uint8Array): number;
-  /** Resolves when the queue is empty, or the connection is closed. */
+  /** The bytes queued in memory because the reader is slow; 0 after the connection was closed. */
+  queued(): number;
+  /** Resolves when some of the queue was sent, or all of it, or the connection is closed. */
   drained(): Promise<void>;
   /** Closes the connection after the queued messages have been sent. */
   close(code: CloseCode, reason: string): void;
@@ -25,8 +28,6 @@ export interface OutletTopics {
   readonly publisher: TopicPublisher;
   enter(topic: string): void;
   leave(topic: string): void;
-  /** The bytes queued in memory because the reader is slow. */
-  backlog(): number;
 }
 
 /** Brings connections up to date, and keeps them so. */
@@ -56,10 +57,13 @@ export interface Cursor {
  */
 const LAST_CHANCE_MS = 10_000;
 
+/** A queue of up to this size is not counted among those of its network, in bytes. */
+const UNCOUNTED_BYTES = 16 * 1024;
+
 let connections = 0;
 
 /** One live connection: a caller, and the transport to it. */
-export class Subscriber {
+export class Subscriber implements QueuedReader {
   /** Its number, unique on this server. */
   readonly id = (connections += 1);
   readonly identity: Identity;
@@ -68,19 +72,20 @@ export class Subscriber {
   /** The client's address. */
   readonly address: string;
   readonly #outlet: Outlet;
-  readonly #limit: number;
+  readonly #queues: SendQueues;
   readonly #after: Platform["after"];
   readonly #topics = new Set<string>();
   #open = true;
   #ending: "slow" | "resync" | null = null;
   /** How many bytes of those that it has not read do not count against the limit of the queue. */
   #exemptBytes = 0;
+  #isWatched = false;
 
-  /** @param limit the maximum number of bytes queued for a slow reader */
+  /** @param queues counts the bytes that are queued for slow readers */
   constructor(
     identity: Identity,
     outlet: Outlet,
-    limit: number,
+    queues: SendQueues,
     { after }: Pick<Platform, "after">,
     version: 1 | 2 = 1,
     address = "",
@@ -90,7 +95,7 @@ export class Subscriber {
     this.identity = identity;
     this.version = version;
     this.#outlet = outlet;
-    this.#limit = limit;
+    this.#queues = queues;
   }
 
   get caller(): Caller {
@@ -114,11 +119,13 @@ export class Subscriber {
 
   /**
    * Sends a message, or disconnects the reader if its queue is too long: it reconnects and
-   * continues from its cursor.
+   * continues from its cursor. A message that is larger than the limit of the queue, like a large
+   * commit, is sent as if it had been requested.
    */
   send(text: string): void {
     if (!this.#open) return;
-    if (this.#outlet.write(text) > this.#limit + this.#exemptBytes) this.#cutOff();
+    if (text.length > this.#queues.perReader) return this.sendRequested(text);
+    this.#queue(this.#outlet.write(text));
   }
 
   /**
@@ -132,7 +139,8 @@ export class Subscriber {
     if (waiting === 0) return;
     const bytes = Buffer.byteLength(text);
     const all = Math.min(this.#exemptBytes + bytes, MAX_RESULT_BYTES);
-    this.#exempt(Math.max(all, bytes, this.#exemptBytes), waiting);
+    this.#exemptBytes = Math.max(all, bytes, this.#exemptBytes);
+    this.#queue(waiting);
   }
 
   /**
@@ -143,14 +151,47 @@ export class Subscriber {
     if (!this.#open || this.#outlet.writeBytes === undefined) return;
     const waiting = this.#outlet.writeBytes(bytes);
     if (waiting === 0) return;
-    this.#exempt(this.#exemptBytes + bytes.length, waiting);
+    this.#exemptBytes += bytes.length;
+    this.#queue(waiting);
   }
 
-  #exempt(bytes: number, waiting: number): void {
-    this.#exemptBytes = bytes;
-    if (waiting > this.#limit + bytes) return this.#cutOff();
+  /** The bytes queued for it. */
+  queued(): number {
+    return this.#outlet.queued();
+  }
+
+  /** Waits until requested rows may be read for it; null if they may be now. */
+  room(): Promise<void> | null {
+    return this.#queues.isFull(this.address) ? this.#queues.room(this.address) : null;
+  }
+
+  /** Disconnects the reader, without the messages that it has not read. */
+  drop(): void {
+    this.#leaveTopics();
+    if (this.#open) this.#ending = "slow";
+    this.#open = false;
+    this.#outlet.terminate();
+  }
+
+  /** @param waiting the bytes that are queued now */
+  #queue(waiting: number): void {
+    if (waiting === 0) return;
+    if (waiting > this.#queues.perReader + this.#exemptBytes) this.#cutOff();
+    if (waiting <= UNCOUNTED_BYTES && this.#exemptBytes === 0 && !this.#isWatched) return;
+    this.#queues.set(this, Number.isFinite(waiting) ? waiting : this.#outlet.queued());
+    this.#watch();
+  }
+
+  /** Counts what is still queued when some of it was read. */
+  #watch(): void {
+    if (this.#isWatched) return;
+    this.#isWatched = true;
     void this.#outlet.drained().then(() => {
-      this.#exemptBytes = 0;
+      this.#isWatched = false;
+      const waiting = this.#outlet.queued();
+      this.#queues.set(this, waiting);
+      if (waiting > 0) this.#watch();
+      else this.#exemptBytes = 0;
     });
   }
 
@@ -176,13 +217,13 @@ export class Subscriber {
 
   /** Disconnects the reader if too many published bytes are queued for it. */
   checkBacklog(): void {
-    if (this.#open && (this.#outlet.topics?.backlog() ?? 0) > this.#limit + this.#exemptBytes)
-      this.#cutOff();
+    if (this.#open) this.#queue(this.#outlet.queued());
   }
 
   /** For catching up: waits until the reader has read what was sent. */
-  drained(): Promise<void> {
-    return this.#outlet.drained();
+  async drained(): Promise<void> {
+    do await this.#outlet.drained();
+    while (this.#outlet.queued() > 0);
   }
 
   /**
@@ -201,6 +242,7 @@ export class Subscriber {
     this.#leaveTopics();
     this.#open = false;
     this.#outlet.close(code, reason);
+    this.#terminateLater();
   }
 
   /** The connection was closed. */
@@ -217,10 +259,16 @@ export class Subscriber {
     this.#leaveTopics();
     this.#open = false;
     this.#ending = "slow";
-    const timer = this.#after(LAST_CHANCE_MS, () => this.#outlet.terminate()).unref();
-    void this.#outlet.drained().then(() => {
-      timer.cancel();
+    this.#terminateLater();
+    void this.drained().then(() => {
       this.#outlet.close(CloseCode.TRY_AGAIN_LATER, "resync: the client reads too slowly");
     });
+  }
+
+  /** Ends the connection soon, although the reader has not read everything. */
+  #terminateLater(): void {
+    if (this.#outlet.queued() === 0) return;
+    const timer = this.#after(LAST_CHANCE_MS, () => this.#outlet.terminate()).unref();
+    void this.drained().then(() => timer.cancel());
   }
 }

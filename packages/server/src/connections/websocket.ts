@@ -2,6 +2,7 @@ import { CloseCode, PylonError } from "@pylonsync/protocol";
 import type { Identity } from "../identity/identity.ts";
 import { SocketRate } from "./socket-rate.ts";
 import type { Platform } from "../platform.ts";
+import type { SendQueues } from "./send-queues.ts";
 import type { TopicPublisher } from "./topic-publisher.ts";
 import {
   Subscriber,
@@ -53,7 +54,6 @@ class SocketOutlet implements Outlet {
       publisher,
       enter: (topic) => void socket.subscribe(topic),
       leave: (topic) => void socket.unsubscribe(topic),
-      backlog: () => socket.getBufferedAmount(),
     };
   }
 
@@ -70,8 +70,12 @@ class SocketOutlet implements Outlet {
     return status > 0 ? 0 : status === 0 ? Infinity : this.#socket.getBufferedAmount();
   }
 
+  queued(): number {
+    return this.#isClosed ? 0 : this.#socket.getBufferedAmount();
+  }
+
   drained(): Promise<void> {
-    if (this.#isClosed || this.#socket.getBufferedAmount() === 0) return Promise.resolve();
+    if (this.queued() === 0) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
@@ -123,7 +127,7 @@ export class SyncSocket {
    * Joins the hub. A socket with an invalid token receives an error and is closed, because a
    * browser can't read the response to a rejected handshake.
    */
-  async opened(socket: ServerSocket, hub: ConnectionHub, sendBufferBytes: number): Promise<void> {
+  async opened(socket: ServerSocket, hub: ConnectionHub, queues: SendQueues): Promise<void> {
     const { identity, cursor, version, needsToken = false } = this.#start;
     if (identity === null || (needsToken && isAnonymous(identity))) {
       const why = identity === null ? "the token is unknown, expired or revoked" : NO_TOKEN;
@@ -134,7 +138,7 @@ export class SyncSocket {
     this.#subscriber = new Subscriber(
       identity,
       this.#outlet,
-      sendBufferBytes,
+      queues,
       this.#platform,
       version,
       this.address,

@@ -12,6 +12,7 @@ import { ShardSocket, type ShardSocketStart } from "../shards/shard-socket.ts";
 import type { Shards } from "../shards/shards.ts";
 import type { Platform } from "../platform.ts";
 import type { Feed } from "../sync/feed.ts";
+import type { SendQueues } from "../connections/send-queues.ts";
 import { openEventStream, StreamTurns } from "../connections/sse.ts";
 import {
   cursorOf,
@@ -63,6 +64,8 @@ export interface ListenerServices {
   readonly dispatcher: Dispatcher;
   readonly feed: Feed;
   readonly connections: ConnectionLimit;
+  /** Counts the bytes queued for slow readers of live connections. */
+  readonly queues: SendQueues;
   /** Handles the messages of clients on their sockets. */
   readonly messages: SocketMessages;
   readonly shards: Shards;
@@ -105,7 +108,7 @@ class Listener {
   }
 
   open(): BunServer {
-    const { feed, connections, messages } = this.#services;
+    const { feed, connections, messages, queues } = this.#services;
     const { maxFrameBytes, sendBufferBytes, pingSeconds, idleSeconds } = this.#options;
     return Bun.serve<OpenSocket, string>({
       hostname: this.#options.host,
@@ -129,7 +132,7 @@ class Listener {
         idleTimeout: pingSeconds + pongSeconds(pingSeconds),
         sendPings: true,
         perMessageDeflate: false,
-        open: (socket) => socket.data.opened(socket, feed, sendBufferBytes),
+        open: (socket) => socket.data.opened(socket, feed, queues),
         message: (socket, message) => socket.data.received(socket, message, messages),
         ping: (socket, data) => void socket.data.counted(socket, data.length),
         pong: (socket, data) => void socket.data.counted(socket, data.length),
@@ -308,7 +311,7 @@ class Listener {
   }
 
   #openStream(request: Request, peer: Peer): Promise<Response> {
-    const { dispatcher, connections, feed, platform } = this.#services;
+    const { dispatcher, connections, feed, platform, queues } = this.#services;
     return dispatcher.serve("events", request, peer, async (identify) => {
       if (request.method !== "GET")
         throw new PylonError(
@@ -325,7 +328,7 @@ class Listener {
       const address = dispatcher.callers.addressOf(request, peer);
       connections.take(address);
       return openEventStream({ identity, address, cursor }, feed, {
-        sendBufferBytes: this.#options.sendBufferBytes,
+        queues,
         pingMs: this.#options.pingSeconds * 1000,
         onEnd: () => connections.release(address),
         platform,

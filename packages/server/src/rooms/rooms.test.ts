@@ -9,6 +9,7 @@ import { ClientMessages } from "./client-messages.ts";
 import { MemoryRoomStore } from "./memory/memory-room-store.ts";
 import { ROOM_TIMES } from "./room-store.ts";
 import { Rooms } from "./rooms.ts";
+import { queuesOf } from "../connections/testing/queues-of.ts";
 
 const connections = new ConnectionIndex();
 const rooms = new Rooms({
@@ -45,6 +46,7 @@ function connect(caller: Partial<Identity["caller"]>): RecordedConnection {
       texts.push(text);
       return 0;
     },
+    queued: () => 0,
     drained: () => Promise.resolve(),
     close: () => undefined,
     terminate: () => undefined,
@@ -53,7 +55,7 @@ function connect(caller: Partial<Identity["caller"]>): RecordedConnection {
   const subscriber = new Subscriber(
     { caller: { ...ANONYMOUS, ...caller }, sessionId: null, expiresAt: Infinity },
     outlet,
-    1000,
+    queuesOf(1000),
     systemPlatform,
   );
   connections.add(subscriber);

@@ -1,3 +1,4 @@
+import { MAX_RESULT_BYTES } from "@pylonsync/protocol";
 import type { BroadcastGroup } from "../connections/broadcast-group.ts";
 import type { Subscriber } from "../connections/subscriber.ts";
 import type { Effect } from "./delivery.ts";
@@ -67,12 +68,14 @@ export class CommitBatch {
    * Sends everything: one message per row to replicas (version 1), one for all rows to members.
    *
    * @param seq the number of the last change
-   * @returns the number of messages
+   * @returns the number of messages, and the subscriptions that the commit changes too much to be
+   *   sent in one message: they must be read again
    */
-  send(seq: number): number {
-    const sent = this.#sendToReplicas() + this.#sendToMembers(seq);
+  send(seq: number): { readonly sent: number; readonly tooLarge: readonly Subscription[] } {
+    const tooLarge: Subscription[] = [];
+    const sent = this.#sendToReplicas() + this.#sendToMembers(seq, tooLarge);
     this.#bySubscription.clear();
-    return sent;
+    return { sent, tooLarge };
   }
 
   #sendToReplicas(): number {
@@ -89,12 +92,14 @@ export class CommitBatch {
     return sent;
   }
 
-  #sendToMembers(seq: number): number {
+  #sendToMembers(seq: number, tooLarge: Subscription[]): number {
     const fragments: { readonly members: BroadcastGroup; readonly text: string }[] = [];
     for (const [subscription, nets] of this.#bySubscription) {
       const { members } = subscription;
       const text = members.size === 0 ? null : fragment(subscription, nets);
-      if (text !== null) fragments.push({ members, text });
+      if (text === null) continue;
+      if (text.length > MAX_RESULT_BYTES) tooLarge.push(subscription);
+      else fragments.push({ members, text });
     }
     const [first] = fragments;
     if (first === undefined) return 0;

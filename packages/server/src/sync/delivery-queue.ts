@@ -1,6 +1,7 @@
 import type { Platform } from "../platform.ts";
 import { runIn } from "../observe/operation.ts";
 import type { ChangeRecord, Store } from "../store/store.ts";
+import { rowSize } from "../store/row-size.ts";
 import { PendingChanges } from "./pending-changes.ts";
 import { RecentChanges } from "./recent-changes.ts";
 
@@ -132,22 +133,37 @@ export class DeliveryQueue {
     await this.#deliverPending();
   }
 
-  /** All changes after one up to another; null if the log no longer contains some. */
-  async changes(after: number, end: number): Promise<readonly ChangeRecord[] | null> {
-    const records = await this.changesUpTo(end, after);
-    return after < end && records[0]?.seq !== after + 1 ? null : records;
+  /**
+   * All changes after one up to another; null if the log no longer contains some, or if their rows
+   * are larger than `maxBytes`.
+   */
+  async changes(
+    after: number,
+    end: number,
+    maxBytes: number,
+  ): Promise<readonly ChangeRecord[] | null> {
+    const records = await this.changesUpTo(end, after, maxBytes);
+    if (after < end && (records[0]?.seq !== after + 1 || records.at(-1)?.seq !== end)) return null;
+    return records;
   }
 
   /**
    * Reads the changes after `after` up to `end` that the log still contains. The store may return
    * fewer per page if they are large.
+   *
+   * @param maxBytes reads no further when the rows that changed have reached this size
    */
-  async changesUpTo(end: number, after: number): Promise<ChangeRecord[]> {
+  async changesUpTo(end: number, after: number, maxBytes = Infinity): Promise<ChangeRecord[]> {
     const records: ChangeRecord[] = [];
-    for (let last = after; last < end;) {
+    let bytes = 0;
+    for (let last = after; last < end && bytes < maxBytes;) {
       const page = await this.#store.changes(last, end - last);
       if (page.length === 0) break;
-      records.push(...page.filter(({ seq }) => seq <= end));
+      for (const record of page) {
+        if (record.seq > end) continue;
+        records.push(record);
+        if (maxBytes !== Infinity && record.after !== null) bytes += rowSize(record.after);
+      }
       last = page.at(-1)?.seq ?? end;
     }
     return records;

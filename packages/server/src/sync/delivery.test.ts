@@ -9,6 +9,7 @@ import { callers, model, writes } from "./membership.arbitraries.ts";
 import { Delivery } from "./delivery.ts";
 import { SubscriptionRegistry } from "./subscriptions/registry.ts";
 import { logOf, readable, readerOf, replayed, type Replica } from "./history.arbitraries.ts";
+import { queuesOf } from "../connections/testing/queues-of.ts";
 
 /** Subscribes a caller to every entity, and gives out what each change does to its replica. */
 function deliveryFor(
@@ -22,12 +23,14 @@ function deliveryFor(
     transport: "sse",
     topics: null,
     write: () => 0,
+    queued: () => 0,
     drained: async () => Promise.resolve(),
     close: nothing,
     terminate: nothing,
   } as const;
   const subscribers = callers.map(
-    (caller) => new Subscriber({ ...ANONYMOUS_IDENTITY, caller }, outlet, Infinity, systemPlatform),
+    (caller) =>
+      new Subscriber({ ...ANONYMOUS_IDENTITY, caller }, outlet, queuesOf(), systemPlatform),
   );
   for (const subscriber of subscribers)
     for (const { name } of model.schema.entities)

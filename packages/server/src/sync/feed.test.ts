@@ -16,6 +16,7 @@ import type { Reader, Store } from "../store/store.ts";
 import { Feed } from "./feed.ts";
 import { PositionPassed } from "./position-reader.ts";
 import { Subscriber } from "../connections/subscriber.ts";
+import { queuesOf } from "../connections/testing/queues-of.ts";
 
 const manifest = buildManifest({
   name: "feed",
@@ -141,11 +142,12 @@ function subscriber(
       texts.push(text);
       return 0;
     },
+    queued: () => 0,
     drained: () => Promise.resolve(),
     close: () => undefined,
     terminate: () => undefined,
   } as const;
-  return new Subscriber(ANONYMOUS_IDENTITY, outlet, Infinity, systemPlatform, version);
+  return new Subscriber(ANONYMOUS_IDENTITY, outlet, queuesOf(), systemPlatform, version);
 }
 
 test("the follower of the log learns of changes and sockets that have not joined", async () => {

@@ -83,7 +83,7 @@ export class Feed implements ConnectionHub {
   constructor(
     store: Store,
     model: DataModel,
-    platform: Pick<Platform, "now" | "soon" | "monotonic">,
+    platform: Pick<Platform, "now" | "soon" | "monotonic" | "after">,
     sessionStatus: StatusOf,
     readTimeoutMs: number,
     observer: FeedObserver,
@@ -112,6 +112,7 @@ export class Feed implements ConnectionHub {
       mayStay: (subscriber) => this.#mayStay(subscriber),
       model: () => this.#model,
       now: this.#now,
+      after: platform.after,
       readTimeoutMs,
       onError: (error) => observer.failed(error),
     });
@@ -127,7 +128,9 @@ export class Feed implements ConnectionHub {
       },
       send: async (position) => {
         await this.#live.refill(this.#batch);
-        this.#delivered += this.#batch.send(position);
+        const { sent, tooLarge } = this.#batch.send(position);
+        this.#delivered += sent;
+        for (const subscription of tooLarge) this.#live.reload(subscription);
       },
       finished: () => this.#live.runFunctions(),
       delivered: (at) => this.#observer.delivered(this.#now() - at),

@@ -1,4 +1,4 @@
-import { MAX_GRAPH_ROWS, PylonError } from "@pylonsync/protocol";
+import { MAX_GRAPH_ROWS, MAX_RESULT_BYTES, PylonError } from "@pylonsync/protocol";
 import {
   bind,
   type Expr,
@@ -10,7 +10,9 @@ import {
   path,
   rowComparator,
 } from "@pylonsync/query";
+import { resultTooLarge } from "../data/result-size.ts";
 import { earlierRows, rewind, type EarlierRows } from "../policy/rewind.ts";
+import { isFull } from "../store/row-size.ts";
 import type { ChangeRecord, Reader, StoredRow, Value } from "../store/store.ts";
 
 /** The maximum size of a condition, which names the related rows changed after the position. */
@@ -89,9 +91,10 @@ export class PositionReader {
         : perParent === undefined
           ? { limit: limit + spare }
           : { perParent: { field: perParent, limit: limit + spare } }),
-      ...(perParent === undefined ? {} : { limit: MAX_RELATED_ROWS }),
+      ...(perParent === undefined ? {} : { limit: MAX_RELATED_ROWS, maxBytes: MAX_RESULT_BYTES }),
     });
     if (perParent !== undefined && found.length === MAX_RELATED_ROWS) throw tooManyRelated();
+    if (perParent !== undefined && isFull(found, MAX_RESULT_BYTES)) throw resultTooLarge();
     await this.#settle();
     const later = this.#earlierRows();
     const touched = later.get(entity) ?? new Map<string, StoredRow | null>();

@@ -1,4 +1,8 @@
-import { DEFAULT_BYTES_IN_FLIGHT, DEFAULT_ROW_BYTES } from "@pylonsync/protocol";
+import {
+  DEFAULT_BYTES_IN_FLIGHT,
+  DEFAULT_QUEUED_BYTES,
+  DEFAULT_ROW_BYTES,
+} from "@pylonsync/protocol";
 import { GIB, MIB, oneOf, text, whole } from "./parsers.ts";
 import { variable } from "./variable.ts";
 
@@ -108,9 +112,18 @@ export const LIMITS_VARIABLES = {
     wants: "bytes from 4096",
     doc:
       "The maximum number of bytes buffered for one slow reader; a reader that exceeds it is " +
-      "disconnected and resumes. Requested rows and results of live functions do not count, up " +
-      "to 8 MiB.",
+      "disconnected and resumes. Requested rows, results of live functions and larger messages " +
+      "do not count, up to 8 MiB.",
     fallback: MIB,
     parse: whole(4096, 64 * MIB),
+  }),
+  PYLON_MAX_QUEUED_BYTES: variable({
+    wants: "bytes from 67108864",
+    doc:
+      "The maximum number of bytes buffered for all slow readers of sockets, event streams and " +
+      "polls together; the readers of one network address may have a quarter of it. Beyond that, " +
+      "the reader with the most is disconnected, and resumes.",
+    fallback: DEFAULT_QUEUED_BYTES,
+    parse: whole(64 * MIB, 64 * GIB),
   }),
 } as const;

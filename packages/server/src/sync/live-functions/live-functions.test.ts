@@ -11,6 +11,7 @@ import { LiveConnection } from "../live/live-connection.ts";
 import type { LiveCall, LiveFunctionCalls, LiveOutcome } from "./calls.ts";
 import { LiveFunction } from "./live-function.ts";
 import { LiveFunctions } from "./live-functions.ts";
+import { queuesOf } from "../../connections/testing/queues-of.ts";
 
 const ITEMS: LoggedRead = {
   entity: "Item",
@@ -128,6 +129,7 @@ class Client {
         this.texts.push(text);
         return 0;
       },
+      queued: () => 0,
       drained: () => Promise.resolve(),
       close: () => undefined,
       terminate: () => undefined,
@@ -135,7 +137,7 @@ class Client {
     } as const;
     const identity = { ...ANONYMOUS_IDENTITY, caller: user(userId) };
     this.connection = new LiveConnection(
-      new Subscriber(identity, outlet, 1_000_000, bench.platform, 2),
+      new Subscriber(identity, outlet, queuesOf(1_000_000), bench.platform, 2),
     );
   }
 

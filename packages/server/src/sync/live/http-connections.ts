@@ -2,6 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import { PollOutlet } from "../../connections/poll.ts";
 import { SocketRate } from "../../connections/socket-rate.ts";
 import { openEventStream, StreamTurns } from "../../connections/sse.ts";
+import type { SendQueues } from "../../connections/send-queues.ts";
 import { Subscriber, type ConnectionHub } from "../../connections/subscriber.ts";
 import type { SocketMessages } from "../../connections/websocket.ts";
 import { isSameIdentity, type Identity } from "../../identity/identity.ts";
@@ -20,7 +21,7 @@ export interface HttpConnectionsOptions {
   readonly messages: SocketMessages;
   readonly count: ConnectionCount;
   readonly platform: Platform;
-  readonly sendBufferBytes: number;
+  readonly queues: SendQueues;
   readonly pingMs: number;
 }
 
@@ -54,11 +55,11 @@ export class HttpConnections {
    * @throws PylonError RATE_LIMITED
    */
   openStream(identity: Identity, address: string, first: readonly object[]): Response {
-    const { hub, count, platform, sendBufferBytes, pingMs } = this.#options;
+    const { hub, count, platform, queues, pingMs } = this.#options;
     count.take(address);
     const id = platform.uuid();
     return openEventStream({ identity, address, cursor: null }, hub, {
-      sendBufferBytes,
+      queues,
       pingMs,
       platform,
       turns: this.#turns,
@@ -85,7 +86,7 @@ export class HttpConnections {
     address: string,
     first: readonly object[],
   ): Promise<HttpConnection> {
-    const { hub, count, platform, sendBufferBytes } = this.#options;
+    const { hub, count, platform, queues } = this.#options;
     count.take(address);
     const id = platform.uuid();
     const polls = new PollOutlet(platform, () => {
@@ -93,7 +94,7 @@ export class HttpConnections {
       count.release(address);
       hub.leave(subscriber);
     });
-    const subscriber = new Subscriber(identity, polls, sendBufferBytes, platform, 2, address);
+    const subscriber = new Subscriber(identity, polls, queues, platform, 2, address);
     const rate = new SocketRate(platform.monotonic);
     const connection = { id, subscriber, rate, polls };
     this.#byId.set(id, connection);

@@ -12,10 +12,12 @@ import type { Subscriber } from "../../connections/subscriber.ts";
 import type { DataModel } from "../../data/model.ts";
 import { idAfter } from "../../data/reads.ts";
 import { resultTooLarge } from "../../data/result-size.ts";
+import type { Platform } from "../../platform.ts";
 import { reachOf } from "../../policy/rewind.ts";
 import { userShare } from "../../request/reading.ts";
-import { isFull } from "../../store/row-size.ts";
+import { isFull, rowSize } from "../../store/row-size.ts";
 import type { ChangeRecord, Reader, Store, StoredRow } from "../../store/store.ts";
+import { settledWithin } from "../../util/time-limit.ts";
 import type { Delivery } from "../delivery.ts";
 import type { DeliveryQueue } from "../delivery-queue.ts";
 import { PositionPassed } from "../position-reader.ts";
@@ -35,6 +37,8 @@ const PAGE = 500;
  */
 const SPARE = 64;
 const ATTEMPTS = 5;
+/** How long joiners wait for one that reads a page more slowly, in milliseconds. */
+const PAGE_MS = 250;
 /** The maximum number of changes to catch up on; beyond that, the client receives all rows. */
 const MAX_CONTINUED = 5_000;
 
@@ -59,6 +63,7 @@ export interface LoaderOptions {
   readonly model: () => DataModel;
   readonly now: () => number;
   readonly readTimeoutMs: number;
+  readonly after: Platform["after"];
   /** Called if the rows can't be read. */
   readonly onFailure: (
     subscription: Subscription,
@@ -80,6 +85,8 @@ interface KnownLog {
 /** The rows that were read, before they are adjusted to the feed's position. */
 interface Found {
   readonly load: Load;
+  /** Those for whom they were read. */
+  readonly joiners: readonly Joiner[];
   /** For a window: its rows in order, more than its limit. */
   readonly rows: readonly StoredRow[];
   readonly isCut: boolean;
@@ -93,18 +100,42 @@ interface Found {
 export class Loader {
   readonly #options: LoaderOptions;
   readonly #waiting = new Map<Subscription, Set<Joiner>>();
+  /** The subscriptions whose joiners are being served. */
+  readonly #served = new Set<Subscription>();
 
   constructor(options: LoaderOptions) {
     this.#options = options;
   }
 
   join(subscription: Subscription, joiner: Joiner): void {
+    const room = joiner.connection.subscriber.room();
+    if (room === null) return this.#wait(subscription, joiner);
+    // It is kept for this joiner, too, while it waits.
+    this.#keep(subscription, async () => {
+      await room;
+      this.#wait(subscription, joiner);
+    });
+  }
+
+  #wait(subscription: Subscription, joiner: Joiner): void {
     const waiting = this.#waiting.get(subscription) ?? new Set();
     this.#waiting.set(subscription, waiting.add(joiner));
-    if (subscription.isAwaited) return;
-    subscription.isAwaited = true;
+    if (this.#served.has(subscription)) return;
+    this.#served.add(subscription);
     // Subscriptions in the same turn of the event loop are served together.
-    void Promise.resolve().then(() => this.#serve(subscription));
+    this.#keep(subscription, async () => {
+      await Promise.resolve();
+      await this.#serve(subscription);
+    });
+  }
+
+  /** Keeps a subscription, although it may have no members, until the work is done. */
+  #keep(subscription: Subscription, work: () => Promise<void>): void {
+    subscription.awaiting += 1;
+    void work().finally(() => {
+      subscription.awaiting -= 1;
+      this.#options.registry.release(subscription);
+    });
   }
 
   async #serve(subscription: Subscription): Promise<void> {
@@ -118,8 +149,7 @@ export class Loader {
         this.#options.onFailure(subscription, joiners.filter(isWanted(subscription)), error);
       }
     }
-    subscription.isAwaited = false;
-    this.#options.registry.release(subscription);
+    this.#served.delete(subscription);
   }
 
   async #joinAll(subscription: Subscription, joiners: readonly Joiner[]): Promise<void> {
@@ -160,14 +190,14 @@ export class Loader {
       await queue.enqueue(async () => {
         await queue.deliver();
         if (load.isVoid) {
-          again.push(...joiners);
+          again.push(...(isWindow ? joiners : [...found.joiners, ...continuing]));
           return;
         }
         if (isWindow) again.push(...(await this.#enterWindow(subscription, joiners, found, log)));
         else {
-          await this.#correct(subscription, fresh, load);
+          await this.#correct(subscription, found.joiners, load);
           for (const joiner of continuing) await this.#continue(subscription, joiner, load, log);
-          this.#enter(subscription, joiners);
+          this.#enter(subscription, [...found.joiners, ...continuing]);
         }
       });
       return again;
@@ -198,7 +228,7 @@ export class Loader {
     );
     if (cursors.length === 0) return null;
     const after = Math.min(...cursors);
-    const records = await queue.changes(after, end);
+    const records = await queue.changes(after, end, MAX_RESULT_BYTES);
     if (records === null) return null;
     const truth = this.#truthOf(subscription);
     // Rows may have entered and left only because permissions changed.
@@ -251,23 +281,31 @@ export class Loader {
     for (const { id } of rows) load.read.add(id);
     // Large rows leave no room for all spare ones.
     const isCut = rows.length === limit + SPARE || isFull(rows, MAX_RESULT_BYTES);
-    return { load, rows, isCut };
+    return { load, joiners, rows, isCut };
   }
 
+  /**
+   * Reads and sends the rows page by page. A joiner that reads much more slowly than the others
+   * receives the rest by itself, so that nobody waits for it.
+   *
+   * @param after the id of the last row that a slow joiner has received, for which rows are read
+   *   alone
+   */
   async #readPages(
     subscription: Subscription,
     joiners: readonly Joiner[],
     load: Load,
+    after: string | null = null,
   ): Promise<Found> {
     const { entity } = subscription;
     const reader = this.#readerFor(joiners);
     const truth = this.#truthOf(subscription);
     let left = joiners.filter(isWanted(subscription));
-    let after: string | null = null;
-    for (let isFirst = true; left.length > 0; isFirst = false) {
+    for (let last = after; left.length > 0;) {
+      const isFirst = last === null;
       const rows: StoredRow[] = await reader.select({
         entity,
-        where: and(after === null ? TRUE : idAfter(after), truth),
+        where: and(last === null ? TRUE : idAfter(last), truth),
         limit: PAGE,
         maxBytes: MAX_PAGE_BYTES,
       });
@@ -280,12 +318,52 @@ export class Loader {
         );
       if (rows.length > 0 || isFirst)
         await this.#sendRows(subscription, left, { rows, ...(isFirst ? { reset: true } : {}) });
-      after = rows.at(-1)?.id ?? null;
-      if (rows.length < PAGE && !isFull(rows, MAX_PAGE_BYTES)) break;
-      for (const { connection } of left) await connection.subscriber.drained();
-      left = left.filter(isWanted(subscription));
+      last = rows.at(-1)?.id ?? null;
+      if (last === null || (rows.length < PAGE && !isFull(rows, MAX_PAGE_BYTES))) break;
+      const slow = await this.#waitForReaders(left, after !== null);
+      for (const joiner of slow) this.#readAlone(subscription, joiner, load.copy(), last);
+      left = left.filter((joiner) => !slow.has(joiner)).filter(isWanted(subscription));
     }
-    return { load, rows: [], isCut: false };
+    return { load, joiners: left, rows: [], isCut: false };
+  }
+
+  /** @returns those that have not read everything in time; none if it has no limit */
+  async #waitForReaders(
+    joiners: readonly Joiner[],
+    isUnlimited: boolean,
+  ): Promise<ReadonlySet<Joiner>> {
+    const slow = new Set(joiners);
+    const reading = Promise.all(
+      joiners.map(async (joiner) => {
+        await joiner.connection.subscriber.drained();
+        slow.delete(joiner);
+      }),
+    );
+    if (isUnlimited) await reading;
+    else await settledWithin(this.#options, reading, PAGE_MS);
+    return slow;
+  }
+
+  /** Sends a slow joiner the rows that others have already received. */
+  #readAlone(subscription: Subscription, joiner: Joiner, load: Load, after: string): void {
+    const { queue, onFailure } = this.#options;
+    subscription.loads.add(load);
+    this.#keep(subscription, async () => {
+      try {
+        await joiner.connection.subscriber.drained();
+        const { joiners } = await this.#readPages(subscription, [joiner], load, after);
+        await queue.enqueue(async () => {
+          await queue.deliver();
+          if (load.isVoid) return this.join(subscription, joiner);
+          await this.#correct(subscription, joiners, load);
+          this.#enter(subscription, joiners);
+        });
+      } catch (error) {
+        onFailure(subscription, [joiner].filter(isWanted(subscription)), error);
+      } finally {
+        subscription.loads.delete(load);
+      }
+    });
   }
 
   /** Sends rows that changed while pages were read, or that were read in a later state. */
@@ -417,7 +495,10 @@ export class Loader {
     try {
       const parts = await trees.begin(subscription, this.#readerFor(joiners));
       // Including the changes that were committed while the rows were read.
-      const later = known.size > 0 && log ? await queue.changes(log.end, queue.position) : null;
+      const later =
+        known.size > 0 && log
+          ? await queue.changes(log.end, queue.position, MAX_RESULT_BYTES)
+          : null;
       const records = later === null ? null : [...(log?.records ?? []), ...later];
       for (const { subscription: part, rows } of parts) {
         const fresh: Joiner[] = [];
@@ -474,7 +555,10 @@ export class Loader {
     }
   }
 
-  /** The session is checked after the read: rows may have been written after its end. */
+  /**
+   * Sends rows in messages of a limited size. The session is checked after the read: rows may have
+   * been written after its end.
+   */
   async #sendRows(
     { number, visible }: Subscription,
     joiners: readonly Joiner[],
@@ -487,17 +571,35 @@ export class Loader {
     },
   ): Promise<void> {
     if (joiners.length === 0) return;
-    const text = JSON.stringify({
-      type: "rows",
-      sub: number,
-      ...(reset === undefined ? {} : { reset }),
-      rows: rows.map(visible),
-      ...(gone === undefined || gone.length === 0 ? {} : { gone }),
-    } satisfies RowsMessage);
+    const parts = inParts(rows);
+    const texts = (parts.length === 0 ? [[]] : parts).map((part, index) =>
+      JSON.stringify({
+        type: "rows",
+        sub: number,
+        ...(reset === undefined || index > 0 ? {} : { reset }),
+        rows: part.map(visible),
+        ...(gone === undefined || gone.length === 0 || index > 0 ? {} : { gone }),
+      } satisfies RowsMessage),
+    );
     for (const { connection } of joiners)
       if (await this.#options.mayStay(connection.subscriber))
-        connection.subscriber.sendRequested(text);
+        for (const text of texts) connection.subscriber.sendRequested(text);
   }
+}
+
+/** Divides rows into parts of about MAX_PAGE_BYTES. */
+function inParts(rows: readonly StoredRow[]): StoredRow[][] {
+  const parts: StoredRow[][] = [];
+  let size = MAX_PAGE_BYTES;
+  for (const row of rows) {
+    if (size >= MAX_PAGE_BYTES) {
+      parts.push([]);
+      size = 0;
+    }
+    size += rowSize(row);
+    parts.at(-1)?.push(row);
+  }
+  return parts;
 }
 
 /** The part of an epoch that identifies the log and the condition, without the includes. */

@@ -6,6 +6,7 @@ import { openAppData, user, type AppData } from "../../data/testing/app-data.ts"
 import { ANONYMOUS_IDENTITY, type Identity } from "../../identity/identity.ts";
 import { systemPlatform } from "../../platform.ts";
 import { SocketPushes } from "./socket-pushes.ts";
+import { queuesOf } from "../../connections/testing/queues-of.ts";
 
 const manifest = buildManifest({
   name: "pushes",
@@ -36,11 +37,12 @@ class Client {
           this.answers.push(JSON.parse(text) as PushedMessage);
           return 0;
         },
+        queued: () => 0,
         drained: () => Promise.resolve(),
         close: () => undefined,
         terminate: () => undefined,
       },
-      Infinity,
+      queuesOf(),
       systemPlatform,
       2,
       "192.0.2.7",

@@ -98,8 +98,8 @@ export class Subscription {
   /** Connections that are told by commits (version 2). */
   readonly members = new BroadcastGroup();
   readonly loads = new Set<OngoingLoad>();
-  /** Somebody waits to become a member. */
-  isAwaited = false;
+  /** How many loads and joiners wait to add members. */
+  awaiting = 0;
   readonly #matches: ((env: Env) => boolean) | null;
 
   constructor(
@@ -157,7 +157,7 @@ export class Subscription {
   }
 
   get isUnused(): boolean {
-    return this.replicas.size === 0 && this.members.size === 0 && !this.isAwaited;
+    return this.replicas.size === 0 && this.members.size === 0 && this.awaiting === 0;
   }
 
   /** Whether the answers of `exists` are needed to tell whether a row is in it. */
