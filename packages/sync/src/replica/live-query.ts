@@ -13,7 +13,6 @@ import { IncludedQuery } from "./included-query.ts";
 import { Emitter } from "../platform/emitter.ts";
 import type { LocalStore, WatchedView } from "./local-store.ts";
 import type { Demand, DemandedQuery } from "./row-source.ts";
-import { unknownRelations } from "./unknown-relations.ts";
 import { View, type ViewQuery } from "./view.ts";
 
 /** The options of a live query. */
@@ -262,7 +261,7 @@ function parse(options: QueryOptions, place?: QueryPlace): ParsedFilter {
   const schema = place?.store.schemaQueries;
   const filter = schema
     ? schema.parse(filterOf(options), place.store, place.entity)
-    : parseUnknownFilter(filterOf(options), unknownRelations);
+    : parseUnknownFilter(filterOf(options));
   if (filter.search !== undefined)
     throw new QueryError("INVALID_QUERY", "$search is not supported in a live query.", {
       field: "$search",
