@@ -4,6 +4,7 @@ import type { ConnectionState } from "../connection/connection.ts";
 import { MutationError, PylonClientError } from "../connection/errors.ts";
 import type { Documents } from "../documents/documents.ts";
 import { HttpClient, type HttpMethod } from "../connection/http.ts";
+import { loadOnline } from "../connection/load-online.ts";
 import { liveFunction, type LiveFunction } from "../live/live-function.ts";
 import { MutationQueue, type PendingMutation } from "../outbox/mutation-queue.ts";
 import { toChange } from "../outbox/plain.ts";
@@ -110,12 +111,12 @@ export class SyncEngine extends EngineAliases {
     const options = { baseUrl, platform, storage, appName, token, credentials, initial };
     this.#session = new Session(options);
     this.#http = new HttpClient(baseUrl, platform, () => this.#session.token, this.#session);
-    this.#code = new CodeWatch(this.#http, () => this.#updateStatus());
+    this.#code = new CodeWatch(this.#http.baseUrl, platform, () => this.#updateStatus());
     const tabId = this.#newId();
     this.#extras = new Lazy(() => import("../connection/extras.ts"), this.#code.watch());
     this.#online = new Lazy(async () => {
-      const loaded = await import("./online.ts");
-      return new loaded.Online(parts);
+      const { Online: Networking } = await loadOnline();
+      return new Networking(parts);
     }, this.#code.watch());
     let lastId = 0;
     const nextId = (): number => (lastId += 1);
