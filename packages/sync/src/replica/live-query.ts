@@ -3,7 +3,6 @@ import {
   compileFilter,
   parseUnknownFilter,
   QueryError,
-  relatedEntities,
   type EntityShape,
   type Env,
   type ParsedFilter,
@@ -291,7 +290,7 @@ function matcherOf(
 ): Pick<ViewQuery, "key" | "matches" | "related"> {
   const schema = store.schemaQueries;
   // Without a schema, no relation leads to rows.
-  const related = schema === null ? [] : relatedEntities(where);
+  const related = schema?.relatedEntities(where) ?? [];
   if (schema !== null && related.length > 0)
     return {
       key: JSON.stringify([where, order, asked]),
