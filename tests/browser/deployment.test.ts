@@ -31,8 +31,8 @@ interface OpenPage {
   readonly scripts: readonly string[];
   /** The requested scripts that the newer server did not have. */
   readonly missed: readonly string[];
-  /** From this call on, the server has none of the page's files. */
-  readonly deploy: () => void;
+  /** From this call on, the server has none of the page's files, or only these are missing. */
+  readonly deploy: (isGone?: (script: string) => boolean) => void;
   /** From this call on, it has all of them. */
   readonly restore: () => void;
   readonly close: () => Promise<void>;
@@ -59,7 +59,7 @@ async function open(
     return route.fulfill({ response });
   });
   await page.goto(new URL(path, server.url).href);
-  const deploy = (): void => void (isMissing = () => true);
+  const deploy: OpenPage["deploy"] = (isMissingNow = () => true) => void (isMissing = isMissingNow);
   const restore = (): void => void (isMissing = () => false);
   const close = async (): Promise<void> => {
     // A script may still be on its way.
@@ -85,8 +85,24 @@ async function signIn(page: Page): Promise<TestClient> {
 /** Only the code of connections without a socket contains this path. */
 const isRarelyUsed = (script: string): boolean => script.includes("/api/live/");
 
+/** Only the code that receives responses contains this text. */
+const isNetworking = (script: string): boolean => script.includes("The server did not answer.");
+
 const isOnServer = async (client: TestClient, title: string): Promise<boolean> =>
   (await client.request("POST", "/api/query/Todo", {})).text.includes(title);
+
+/** Waits until the page knows that code is missing. */
+const outdated = (page: Page): Promise<void> =>
+  page.evaluate(
+    () =>
+      new Promise<void>((resolve) => {
+        const look = (): void => {
+          if (window.db.sync.status.outdated) resolve();
+        };
+        window.db.sync.onStatus(look);
+        look();
+      }),
+  );
 
 /** Inserts a row, and checks that it is shown. */
 async function writes(page: Page, title: string): Promise<void> {
@@ -124,16 +140,7 @@ test.each(["/", "/?queries"])(
   async (path) => {
     const { page, uncaught, missed, restore, close } = await open(path, isRarelyUsed);
     const client = await signIn(page);
-    await page.evaluate(
-      () =>
-        new Promise<void>((resolve) => {
-          const look = (): void => {
-            if (window.db.sync.status.outdated) resolve();
-          };
-          window.db.sync.onStatus(look);
-          look();
-        }),
-    );
+    await outdated(page);
     expect(missed.length).toBeGreaterThan(0);
     await client.request("POST", "/api/entities/Todo", { title: "from another device" });
     await page.locator("#rows").filter({ hasText: "from another device" }).waitFor();
@@ -147,6 +154,37 @@ test.each(["/", "/?queries"])(
     restore();
     await page.reload();
     await until(() => isOnServer(client, "after the deployment"));
+    expect(uncaught).toEqual([]);
+    await close();
+  },
+  60_000,
+);
+
+test.each(["/", "/?queries"])(
+  "a page (%s) without its networking code keeps writes, and reports what it can't reach",
+  async (path) => {
+    const { page, uncaught, missed, deploy, restore, close } = await open(path);
+    const client = await signIn(page);
+    deploy(isNetworking);
+    await page.reload();
+    await outdated(page);
+    expect(missed.length).toBeGreaterThan(0);
+    const refused = await page.evaluate(() =>
+      window.db.sync.request("GET", "/api/auth/me").then(
+        () => "",
+        (error: unknown) => String(Reflect.get(Object(error), "code")),
+      ),
+    );
+    expect(refused).toBe("UNREACHABLE");
+    await writes(page, "without a network");
+    expect(await page.evaluate(() => window.db.sync.status)).toMatchObject({
+      connection: "offline",
+      outdated: true,
+      pending: 1,
+    });
+    restore();
+    await page.reload();
+    await until(() => isOnServer(client, "without a network"));
     expect(uncaught).toEqual([]);
     await close();
   },

@@ -1,14 +1,7 @@
 import { normaliseDecimal } from "./decimal.ts";
 import { nearest } from "./nearest.ts";
-import type {
-  EntityShape,
-  Expr,
-  FieldKind,
-  OuterExpr,
-  PathExpr,
-  Root,
-  SchemaShape,
-} from "./expr.ts";
+import type { FieldKind } from "./field-kinds.ts";
+import type { EntityShape, Expr, OuterExpr, PathExpr, Root, SchemaShape } from "./expr.ts";
 import { CLAIM_PREFIX } from "./path-value.ts";
 import { normaliseDatetime } from "./datetime.ts";
 import { childrenOf } from "./walk.ts";

@@ -1,5 +1,6 @@
 import { QueryError } from "./errors.ts";
-import type { EntityShape, FieldKind } from "./expr.ts";
+import type { EntityShape } from "./expr.ts";
+import type { FieldKind } from "./field-kinds.ts";
 import { nearest } from "./nearest.ts";
 
 /** The kind of a column. @throws QueryError INVALID_COLUMN */

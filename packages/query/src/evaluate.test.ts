@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { bind } from "./bind.ts";
 import { compareValues } from "./compare.ts";
 import { compilePredicate } from "./compile-predicate.ts";
-import type { EntityShape, FieldKind, Scalar } from "./expr.ts";
+import type { EntityShape, Scalar } from "./expr.ts";
+import type { FieldKind } from "./field-kinds.ts";
 import { parseFilter } from "./parse-filter.ts";
 
 const item: EntityShape = {

@@ -1,5 +1,5 @@
 import { addDecimals, normaliseDecimal } from "./decimal.ts";
-import type { FieldKind } from "./expr.ts";
+import type { FieldKind } from "./field-kinds.ts";
 import { applyPlainOperator, operandOf, plainOperatorOf } from "./plain-operator.ts";
 
 /**

@@ -6,14 +6,12 @@ import {
   type CompareOp,
   type EntityShape,
   type Expr,
-  isNestedKind,
-  isScalarKind,
-  type FieldKind,
   type MemberExpr,
   type Order,
   type PathExpr,
   type Scalar,
 } from "./expr.ts";
+import type { FieldKind } from "./field-kinds.ts";
 import type { FilterLimits } from "./filter-limits.ts";
 import { MAX_FILTER_DEPTH, MAX_MEMBER_STEPS } from "./limits.ts";
 
@@ -50,10 +48,14 @@ const OPERATORS = [
 ];
 const KEYS = ["$and", "$or", "$not", "$order", "$limit", "$offset", "$search"];
 
-/** Conversions of the values in a filter. @throws QueryError INVALID_QUERY */
-export interface FilterValues {
+/** How a condition uses a field. */
+export type FieldUse = "ordered" | "list" | "object" | "text";
+
+/** What depends on the kinds of fields. @throws QueryError INVALID_QUERY */
+export interface FieldChecks {
   readonly comparable: (kind: FieldKind, value: unknown, at: string) => Scalar;
   readonly storableText: (text: string, at: string) => string;
+  readonly requireUse: (kind: FieldKind, use: FieldUse, name: string, at: string) => void;
 }
 
 /** @throws QueryError INVALID_QUERY @param field the place in the filter */
@@ -67,8 +69,8 @@ export interface FilterNames {
   readonly entity: EntityShape | undefined;
   /** @returns undefined if the field's kind is not known. @throws QueryError INVALID_COLUMN */
   readonly kindOf: (field: string, at: string) => FieldKind | undefined;
-  /** Converts the values for fields whose kinds are known; absent if none are. */
-  readonly values?: FilterValues | undefined;
+  /** For fields whose kinds are known; absent if none are. */
+  readonly checks?: FieldChecks | undefined;
   /** Parses a key's condition on related rows; undefined if a key can't have one. */
   readonly related?: (
     key: string,
@@ -232,12 +234,13 @@ export class FilterParser {
     }
   }
 
-  #compare({ expr, kind }: Subject, op: CompareOp, value: unknown, at: string): Expr {
-    const isOrdering = op !== "==" && op !== "!=";
-    if (isOrdering && value === null)
-      invalid(at, `${at}: null can't be ordered.`, "Use $exists to test for null.");
-    if (isOrdering && kind !== undefined && !hasOrder(kind))
-      invalid(at, `${at}: ${article(kind)} can't be ordered.`);
+  #compare(subject: Subject, op: CompareOp, value: unknown, at: string): Expr {
+    const { expr, kind } = subject;
+    if (op !== "==" && op !== "!=") {
+      if (value === null)
+        invalid(at, `${at}: null can't be ordered.`, "Use $exists to test for null.");
+      this.#requireUse(subject, "ordered", at);
+    }
     return {
       kind: "compare",
       op,
@@ -310,10 +313,10 @@ export class FilterParser {
     return operand;
   }
 
-  #has({ expr, name, kind }: Subject, values: readonly unknown[], at: string): Expr {
+  #has(subject: Subject, values: readonly unknown[], at: string): Expr {
+    const { expr, name } = subject;
     const itemKind = this.#names.entity?.items?.get(name);
-    if (kind !== undefined && !isNestedKind(kind))
-      invalid(at, `${at} requires a list, but ${name} is ${article(kind)}.`);
+    this.#requireUse(subject, "list", at);
     this.#limits?.search(at);
     const items = values.map((value, index) => {
       const place = values.length === 1 ? at : `${at}[${index}]`;
@@ -332,52 +335,39 @@ export class FilterParser {
   /** Resolves a key to a field, or to a value inside a JSON field. */
   #subjectOf(key: string, at: string): Subject {
     const [field = "", ...steps] = key.split(".");
-    if (steps.length === 0)
-      return { expr: path("data", key), name: key, kind: this.#kindOf(key, at) };
-    const kind = this.#kindOf(field, at);
-    if (kind !== undefined && kind !== "json")
-      invalid(at, `${at}: ${field} is ${article(kind)}.`, "Only json fields have paths.");
+    const kind = this.#names.kindOf(field, at);
+    const whole = { expr: path("data", field), name: field, kind };
+    if (steps.length === 0) return whole;
+    this.#requireUse(whole, "object", at);
     if (steps.length > MAX_MEMBER_STEPS || !steps.every((step) => isStep(step)))
       invalid(
         at,
         `${at} is not a valid path into ${field}.`,
         `Use up to ${MAX_MEMBER_STEPS} keys of objects: "${field}.color".`,
       );
-    return {
-      expr: { kind: "member", of: path("data", field), steps },
-      name: key,
-      kind: undefined,
-    };
+    return { expr: { kind: "member", of: whole.expr, steps }, name: key, kind: undefined };
   }
 
   #valueOf(kind: FieldKind | undefined, value: unknown, at: string): Scalar {
-    const { values } = this.#names;
-    return kind === undefined || values === undefined
+    const { checks } = this.#names;
+    return kind === undefined || checks === undefined
       ? comparableWithAny(value, at)
-      : values.comparable(kind, value, at);
+      : checks.comparable(kind, value, at);
   }
 
-  #textOf({ name, kind }: Subject, value: unknown, at: string): string {
-    if (kind !== undefined && kind !== "string" && kind !== "richtext" && kind !== "id") {
-      invalid(at, `${at} requires a text field, but ${name} is ${article(kind)}.`);
-    }
+  #textOf(subject: Subject, value: unknown, at: string): string {
+    this.#requireUse(subject, "text", at);
     if (typeof value !== "string") invalid(at, `${at} must be a string.`);
     this.#limits?.text(value, at);
-    const { values } = this.#names;
-    return kind === undefined || values === undefined ? value : values.storableText(value, at);
+    const { checks } = this.#names;
+    return subject.kind === undefined || checks === undefined
+      ? value
+      : checks.storableText(value, at);
   }
 
-  #kindOf(field: string, at: string): FieldKind | undefined {
-    return this.#names.kindOf(field, at);
+  #requireUse({ kind, name }: Subject, use: FieldUse, at: string): void {
+    if (kind !== undefined) this.#names.checks?.requireUse(kind, use, name, at);
   }
-}
-
-function hasOrder(kind: FieldKind): boolean {
-  return kind !== "bool" && isScalarKind(kind);
-}
-
-function article(kind: FieldKind): string {
-  return `${/^[aei]/.test(kind) ? "an" : "a"} ${kind}`;
 }
 
 function wholeNumber(value: unknown, at: string): number | undefined {

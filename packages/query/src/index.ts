@@ -18,6 +18,7 @@ export { QueryError, QuerySyntaxError } from "./errors.ts";
 export { compilePredicate } from "./compile-predicate.ts";
 export { compileFilter, textTest } from "./evaluate.ts";
 export * from "./expr.ts";
+export * from "./field-kinds.ts";
 export {
   applyFieldOperator,
   fieldOperatorHint,
@@ -33,7 +34,7 @@ export type { Relation, Relations } from "./related-names.ts";
 export { relatedEntities } from "./related-entities.ts";
 export type { ParsedFilter } from "./filter-parser.ts";
 export { parseLocalFilter } from "./parse-local-filter.ts";
-export { parseUnknownFilter } from "./parse-unknown-filter.ts";
+export { isRelatedFilter, parseUnknownFilter } from "./parse-unknown-filter.ts";
 export { parseOrder } from "./parse-order.ts";
 export { parsePolicy } from "./parse-policy.ts";
 export { nearest } from "./nearest.ts";

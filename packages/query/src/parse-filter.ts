@@ -1,5 +1,6 @@
 import { columnKind } from "./column-kind.ts";
 import type { EntityShape } from "./expr.ts";
+import { FIELD_CHECKS } from "./field-checks.ts";
 import { FilterLimits } from "./filter-limits.ts";
 import {
   parseNamed,
@@ -10,7 +11,6 @@ import {
 import { nearest } from "./nearest.ts";
 import { parseOrder } from "./parse-order.ts";
 import { relatedOf, type Relations } from "./related-names.ts";
-import { comparable, storableText } from "./value-kind.ts";
 
 /** How a filter is parsed. */
 export interface FilterOptions {
@@ -45,7 +45,7 @@ function namesOf(
     entity,
     server,
     kindOf: (field, at) => columnKind(entity, field, at),
-    values: { comparable, storableText },
+    checks: FIELD_CHECKS,
     related: relatedOf(entity, relations, (shape, others) => namesOf(shape, others, server)),
   };
 }

@@ -1,8 +1,8 @@
 import type { EntityShape } from "./expr.ts";
-import type { ParsedFilter } from "./filter-parser.ts";
-import { parseRowFilter } from "./parse-unknown-filter.ts";
-import type { Relations } from "./related-names.ts";
-import { comparable, storableText } from "./value-kind.ts";
+import { FIELD_CHECKS } from "./field-checks.ts";
+import { parseNamed, type FilterNames, type ParsedFilter } from "./filter-parser.ts";
+import { parseNamedOrder } from "./parse-order.ts";
+import { relatedOf, type Relations } from "./related-names.ts";
 
 /**
  * Parses a filter over a client's own rows, as `parseFilter` does. A page may be older than the
@@ -20,5 +20,15 @@ export function parseLocalFilter(
   entity?: EntityShape,
   relations?: Relations,
 ): ParsedFilter {
-  return parseRowFilter(filter, { entity, relations, values: { comparable, storableText } });
+  const names = namesOf(entity, relations);
+  return parseNamed(filter, names, (order) => parseNamedOrder(order, "$order", names.kindOf));
+}
+
+function namesOf(entity: EntityShape | undefined, relations: Relations | undefined): FilterNames {
+  return {
+    entity,
+    kindOf: (field) => entity?.fields.get(field),
+    checks: FIELD_CHECKS,
+    related: relatedOf(entity, relations, namesOf),
+  };
 }

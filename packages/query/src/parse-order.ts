@@ -1,5 +1,6 @@
 import { QueryError } from "./errors.ts";
-import { isScalarKind, type EntityShape, type FieldKind, type Order } from "./expr.ts";
+import type { EntityShape, Order } from "./expr.ts";
+import { isScalarKind, type FieldKind } from "./field-kinds.ts";
 import { columnKind } from "./column-kind.ts";
 
 const MAX_KEYS = 8;

@@ -3,7 +3,7 @@ import { QueryError } from "./errors.ts";
 import { FALSE } from "./expr.ts";
 import { parseLocalFilter } from "./parse-local-filter.ts";
 import { parseFilter } from "./parse-filter.ts";
-import { parseUnknownFilter } from "./parse-unknown-filter.ts";
+import { isRelatedFilter, parseUnknownFilter } from "./parse-unknown-filter.ts";
 import type { Relation, Relations } from "./related-names.ts";
 
 const RELATION: Relation = {
@@ -11,9 +11,12 @@ const RELATION: Relation = {
   key: "authorId",
   field: "id",
   readable: FALSE,
-  relations: () => undefined,
+  relations,
 };
-const relations: Relations = (name) => (name === "author" ? RELATION : undefined);
+
+function relations(...[, , asked]: Parameters<Relations>): Relation | undefined {
+  return isRelatedFilter(asked) ? RELATION : undefined;
+}
 
 test.each([
   {},
@@ -21,10 +24,9 @@ test.each([
   { n: { $between: [1, 2] }, text: { $like: "a" }, tags: { $has: "x" } },
   { at: { $gt: new Date(0) }, "meta.of.n": { $in: [1, "a", null] } },
   { $or: [{ author: { name: "x" } }, { author: null }] },
+  { author: { $not: { team: { $or: [{ name: "x" }] } } }, $not: { author: { name: "x" } } },
 ])("%j is parsed as by parseLocalFilter without an entity", (filter) => {
-  expect(parseUnknownFilter(filter, relations)).toEqual(
-    parseLocalFilter(filter, undefined, relations),
-  );
+  expect(parseUnknownFilter(filter)).toEqual(parseLocalFilter(filter, undefined, relations));
 });
 
 test.each([
@@ -32,6 +34,8 @@ test.each([
   { n: { $more: 1 } },
   { $order: { at: "up" } },
   { author: { $gt: 1, name: [] } },
+  { author: { name: [] } },
+  { author: { team: { name: { $more: 1 } } } },
   { text: { $like: 1 } },
 ])("%j is rejected as by parseLocalFilter without an entity", (filter) => {
   const errorOf = (parse: () => unknown): QueryError => {
@@ -42,7 +46,7 @@ test.each([
     }
     throw new Error("The filter was accepted.");
   };
-  const { message, field, hint } = errorOf(() => parseUnknownFilter(filter, relations));
+  const { message, field, hint } = errorOf(() => parseUnknownFilter(filter));
   const expected = errorOf(() => parseLocalFilter(filter, undefined, relations));
   expect([message, field, hint]).toEqual([expected.message, expected.field, expected.hint]);
 });
@@ -54,11 +58,11 @@ test.each([
   ["a text", { text: { $like: "a".repeat(1001) } }],
 ])("only a server limits the length of %s", (_what, filter) => {
   expect(() => parseFilter(filter)).toThrow("at most");
-  expect(() => parseUnknownFilter(filter, relations)).not.toThrow();
+  expect(() => parseUnknownFilter(filter)).not.toThrow();
 });
 
 test("a filter that contains itself is rejected", () => {
   const filter: { $or: unknown[] } = { $or: [] };
   filter.$or.push(filter);
-  expect(() => parseUnknownFilter(filter, relations)).toThrow("at most 16 levels");
+  expect(() => parseUnknownFilter(filter)).toThrow("at most 16 levels");
 });

@@ -1,34 +1,43 @@
-import type { EntityShape } from "./expr.ts";
-import { parseNamed, type FilterNames, type ParsedFilter } from "./filter-parser.ts";
+import { FALSE, type Expr } from "./expr.ts";
+import { FilterParser, parseNamed, type FilterNames, type ParsedFilter } from "./filter-parser.ts";
 import { parseNamedOrder } from "./parse-order.ts";
-import { relatedOf, type Relations } from "./related-names.ts";
-
-/** What is known of the rows that a filter tests. */
-export interface KnownOfRows {
-  readonly entity?: EntityShape | undefined;
-  readonly relations?: Relations | undefined;
-  readonly values?: FilterNames["values"];
-}
 
 /**
  * Parses a filter over rows of an unknown schema: the same as `parseLocalFilter` without an entity,
- * but without the code for the kinds of fields, which a page only loads with a schema.
+ * but without the code for kinds of fields and for relations, which a page only loads with a
+ * schema. Conditions on related rows are checked, and match no rows.
  *
  * @throws QueryError INVALID_QUERY, with the place in `field`
  */
-export function parseUnknownFilter(filter: unknown, relations: Relations): ParsedFilter {
-  return parseRowFilter(filter, { relations });
+export function parseUnknownFilter(filter: unknown): ParsedFilter {
+  return parseNamed(filter, UNKNOWN, (order) => parseNamedOrder(order, "$order", () => undefined));
 }
 
-/** Parses a filter over a client's own rows. @throws QueryError as `parseLocalFilter` */
-export function parseRowFilter(filter: unknown, known: KnownOfRows): ParsedFilter {
-  const names = namesOf(known);
-  return parseNamed(filter, names, (order) => parseNamedOrder(order, "$order", names.kindOf));
+const UNKNOWN: FilterNames = {
+  entity: undefined,
+  kindOf: () => undefined,
+  related: (_key, at, asked) =>
+    isRelatedFilter(asked) ? (depth) => noRelatedRow(asked, at, depth) : undefined,
+};
+
+function noRelatedRow(asked: object, at: string, depth: number): Expr {
+  new FilterParser(UNKNOWN).conditions(Object.entries(asked), at, depth + 1);
+  return FALSE;
 }
 
-function namesOf({ entity, relations, values }: KnownOfRows): FilterNames {
-  const related = relatedOf(entity, relations, (shape, others) =>
-    namesOf({ entity: shape, relations: others, values }),
+/** Whether the condition on an unknown key is a filter of related rows: it has no operators. */
+export function isRelatedFilter(asked: unknown): asked is object {
+  return isObject(asked) && Object.entries(asked).every(isCondition);
+}
+
+function isCondition([key, value]: [string, unknown]): boolean {
+  return (
+    !key.startsWith("$") || key === "$and" || key === "$or" || (key === "$not" && isObject(value))
   );
-  return { entity, kindOf: (field) => entity?.fields.get(field), values, related };
+}
+
+function isObject(value: unknown): value is object {
+  return (
+    typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date)
+  );
 }

@@ -1,4 +1,5 @@
-import type { Expr, FieldKind, InExpr, Root, WrittenForm } from "./expr.ts";
+import type { Expr, InExpr, Root, WrittenForm } from "./expr.ts";
+import type { FieldKind } from "./field-kinds.ts";
 import { outerScope, type PolicyScope, type RelatedScope } from "./check-policy.ts";
 import { storedForm } from "./stored-form.ts";
 

@@ -1,7 +1,8 @@
 import { describeValue, dateText, refuseUndefined } from "./any-value.ts";
 import { normaliseDatetime } from "./datetime.ts";
 import { normaliseDecimal } from "./decimal.ts";
-import { isScalarKind, type FieldKind, type Scalar, type ScalarKind } from "./expr.ts";
+import type { Scalar } from "./expr.ts";
+import { isScalarKind, type FieldKind, type ScalarKind } from "./field-kinds.ts";
 import { QueryError } from "./errors.ts";
 
 /** What a value of each kind looks like, in words for its writer. */

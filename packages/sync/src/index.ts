@@ -16,7 +16,8 @@ export type {
   TopicMessage,
 } from "@pylonsync/protocol";
 export type { ConnectionState } from "./connection/connection.ts";
-export { parseAnswer, readAnswer } from "./connection/answer.ts";
+export { parseAnswer } from "./connection/answer.ts";
+export { readAnswer } from "./connection/response.ts";
 export { LIVE_AGGREGATE, LIVE_JOB, LIVE_SEARCH, LIVE_WORKFLOW } from "@pylonsync/protocol";
 export { NOT_STARTED, type SyncEngineConfig, type SyncStatus } from "./engine/config.ts";
 export { createSyncEngine, SyncEngine } from "./engine/engine.ts";
@@ -84,12 +85,8 @@ export type {
 } from "./persistence/disk.ts";
 export { systemPlatform, type Platform, type Socket } from "./platform/platform.ts";
 export { Room, type RoomBroadcast, type RoomOptions, type RoomState } from "./rooms/room.ts";
-export {
-  ANONYMOUS_SESSION,
-  toResolvedSession,
-  type Credentials,
-  type ResolvedSession,
-} from "./session/session.ts";
+export { toResolvedSession } from "./session/session-requests.ts";
+export { ANONYMOUS_SESSION, type Credentials, type ResolvedSession } from "./session/session.ts";
 export {
   createWriteThroughStorage,
   defaultStorage,

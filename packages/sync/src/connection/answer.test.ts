@@ -2,8 +2,9 @@ import { expect, test } from "bun:test";
 import { ERROR_STATUS } from "@pylonsync/protocol";
 import fc from "fast-check";
 import { isTooLarge, writeFailureOf } from "../outbox/write-failure.ts";
-import { isTimeout, isUnreachable, readAnswer, requireEventStream } from "./answer.ts";
-import { PylonClientError, type Head } from "./errors.ts";
+import { isTimeout, isUnreachable, type Head } from "./answer.ts";
+import { PylonClientError } from "./errors.ts";
+import { readAnswer, requireEventStream } from "./response.ts";
 
 function headOf(status: number, type: string | null, redirected = false): Head {
   return {

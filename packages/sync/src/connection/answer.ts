@@ -1,21 +1,22 @@
 import type { Guard } from "@pylonsync/protocol";
 import type { GenericSchema, InferOutput } from "valibot";
-import { errorOf, jsonOf, PylonClientError, typeOf, unexpected, type Head } from "./errors.ts";
+import { PylonClientError } from "./errors.ts";
 
-/**
- * Parses the JSON of a Pylon server's response.
- *
- * @param text the body
- * @throws PylonClientError the server's error, or `UNEXPECTED_ANSWER` if the response did not come
- *   from a Pylon server
- * @example
- * const response = await fetch(`${engine.baseUrl}/api/entities/Todo`);
- * const list = readAnswer(response, await response.text());
- */
-export function readAnswer(head: Head, text: string): unknown {
-  const value = jsonOf(head, text);
-  if (!head.ok || value === undefined) throw errorOf(head, text);
-  return value;
+/** The parts of a response that show where it came from. */
+export type Head = Pick<Response, "ok" | "status" | "headers" | "redirected">;
+
+/** The maximum delay that a proxy may request, in seconds. */
+const MAX_PROXY_PAUSE_SECS = 30;
+
+/** The error for a response that did not come from a Pylon server. */
+export function unexpected(head?: Head): PylonClientError {
+  const pause = Number(head?.headers.get("Retry-After"));
+  return new PylonClientError(0, {
+    code: "UNEXPECTED_ANSWER",
+    message: "Something else answered in place of the server. Try again.",
+    ...(head === undefined ? {} : { http_status: head.status }),
+    ...(pause > 0 ? { retry_after_secs: Math.min(pause, MAX_PROXY_PAUSE_SECS) } : {}),
+  });
 }
 
 /**
@@ -37,11 +38,6 @@ export function parseAnswer(shape: GenericSchema | Guard<unknown>, answer: unkno
   const result = shape["~standard"].validate(answer);
   if (result instanceof Promise || result.issues !== undefined) throw unexpected();
   return result.value;
-}
-
-/** @throws PylonClientError `UNEXPECTED_ANSWER` for a 2xx response that is not an event stream */
-export function requireEventStream(response: Response): void {
-  if (typeOf(response) !== "text/event-stream") throw unexpected(response);
 }
 
 /**

@@ -1,31 +1,32 @@
-import { PylonClientError } from "./errors.ts";
+import { PylonClientError, unreachable } from "./errors.ts";
 import type { Platform } from "../platform/platform.ts";
 
 /** A timeout for work, independent of whether the network ever reports an error. */
 export class Deadline {
   readonly #platform: Platform;
-  readonly #abort = new AbortController();
   readonly #passed: Promise<never>;
   #fail: (error: PylonClientError) => void = () => undefined;
   #cancel: () => void = () => undefined;
 
-  /** @param given a signal that aborts it early */
-  constructor(platform: Platform, given: AbortSignal | undefined) {
+  /**
+   * @param given a signal that aborts it early
+   * @param abort aborted when the time is up
+   */
+  constructor(
+    platform: Platform,
+    given: AbortSignal | undefined,
+    abort: AbortController = new AbortController(),
+  ) {
     this.#platform = platform;
     this.#passed = new Promise((_, reject) => {
       this.#fail = (error) => {
         reject(error);
-        this.#abort.abort();
+        abort.abort();
       };
     });
     const giveUp = (): void => this.#fail(unreachable(given?.reason));
     if (given?.aborted === true) giveUp();
     else given?.addEventListener("abort", giveUp);
-  }
-
-  /** Aborted when the time is up. */
-  get signal(): AbortSignal {
-    return this.#abort.signal;
   }
 
   /** Sets a new timeout, in milliseconds, in place of the previous one. */
@@ -46,10 +47,9 @@ export class Deadline {
   }
 }
 
-/**
- * The error shown to users when the network or the server is unavailable; the browser's message is
- * in `cause`.
- */
-export function unreachable(cause: unknown): PylonClientError {
-  return PylonClientError.ofClient("UNREACHABLE", "The server can't be reached. Try again.", cause);
+/** Waits for the work. @throws PylonClientError `TIMED_OUT` */
+export function inTime<T>(platform: Platform, ms: number, work: Promise<T>): Promise<T> {
+  const deadline = new Deadline(platform, undefined);
+  deadline.within(ms);
+  return deadline.hold(work);
 }

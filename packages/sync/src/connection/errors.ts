@@ -1,4 +1,4 @@
-import { isErrorBody, type ErrorBody, type ErrorCode, type ErrorOf } from "@pylonsync/protocol";
+import type { ErrorBody, ErrorCode, ErrorOf } from "@pylonsync/protocol";
 
 /** Error codes of the client itself, which no server returns. */
 export const CLIENT_ERROR_CODES = [
@@ -73,59 +73,29 @@ export class PylonClientError extends Error {
    * Parses a response that is not 2xx. Only a body in Pylon's error format is an error of the
    * server; anything else, for example from a proxy, is `UNEXPECTED_ANSWER` and says nothing about
    * the request or the session.
+   *
+   * @throws PylonClientError `CODE_NOT_LOADED` if the page can't load the code for it
    */
   static async from(response: Response): Promise<PylonClientError> {
+    const { errorOf } = await import("../engine/online.ts").catch((cause: unknown) => {
+      throw codeNotLoaded(cause);
+    });
     return errorOf(response, await response.text().catch(() => ""));
   }
 }
 
-/** The parts of a response that show where it came from. */
-export type Head = Pick<Response, "ok" | "status" | "headers" | "redirected">;
-
-/** The maximum delay that a proxy may request, in seconds. */
-const MAX_PROXY_PAUSE_SECS = 30;
-
 /**
- * Returns the server's error, or `UNEXPECTED_ANSWER`. An error at the end of a redirect is not the
- * server's response to this request: the redirect may have changed the method or dropped the token.
+ * The error shown to users when the network or the server is unavailable; the browser's message is
+ * in `cause`.
  */
-export function errorOf(head: Head, text: string): PylonClientError {
-  const body = jsonOf(head, text);
-  return !head.ok && head.redirected !== true && isErrorBody(body)
-    ? new PylonClientError(head.status, body.error)
-    : unexpected(head);
-}
-
-/** The error for a response that did not come from a Pylon server. */
-export function unexpected(head?: Head): PylonClientError {
-  const pause = Number(head?.headers.get("Retry-After"));
-  return new PylonClientError(0, {
-    code: "UNEXPECTED_ANSWER",
-    message: "Something else answered in place of the server. Try again.",
-    ...(head === undefined ? {} : { http_status: head.status }),
-    ...(pause > 0 ? { retry_after_secs: Math.min(pause, MAX_PROXY_PAUSE_SECS) } : {}),
-  });
+export function unreachable(cause: unknown): PylonClientError {
+  return PylonClientError.ofClient("UNREACHABLE", "The server can't be reached. Try again.", cause);
 }
 
 /** The error for a part of the page that can't be loaded: there is no network, or a new version. */
 export function codeNotLoaded(cause: unknown): PylonClientError {
   const message = "A part of the page could not be loaded. Reload the page.";
   return PylonClientError.ofClient("CODE_NOT_LOADED", message, cause);
-}
-
-/** @returns undefined for a body that is not JSON, or not declared as JSON */
-export function jsonOf(head: Head, text: string): unknown {
-  if (typeOf(head) !== "application/json") return undefined;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/** Returns the media type, without parameters. */
-export function typeOf({ headers }: Head): string {
-  return /^[^;\s]*/.exec(headers.get("Content-Type") ?? "")?.[0].toLowerCase() ?? "";
 }
 
 /**

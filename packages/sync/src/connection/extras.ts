@@ -5,6 +5,7 @@
  * deployment may remove the file.
  */
 export { createParser } from "eventsource-parser";
+export { inTime } from "./deadline.ts";
 export { Documents } from "../documents/documents.ts";
 export { LiveTabs } from "../live/live-tabs.ts";
 export { LiveFunctions } from "../live/live-functions.ts";

@@ -1,17 +1,18 @@
-import { isUnreachable } from "../connection/answer.ts";
-import type { HttpClient } from "../connection/http.ts";
+import type { Platform } from "../platform/platform.ts";
 
 /**
  * Detects that the page's files no longer exist: code can't be loaded although the server responds.
  * The server is checked, because the network may be down, and the files may be on another host.
  */
 export class CodeWatch {
-  readonly #http: HttpClient;
+  readonly #baseUrl: string;
+  readonly #platform: Platform;
   readonly #onChange: () => void;
   readonly #missing = new Set<object>();
 
-  constructor(http: HttpClient, onChange: () => void) {
-    this.#http = http;
+  constructor(baseUrl: string, platform: Platform, onChange: () => void) {
+    this.#baseUrl = baseUrl;
+    this.#platform = platform;
     this.#onChange = onChange;
   }
 
@@ -39,10 +40,14 @@ export class CodeWatch {
       const say = (isMissing: boolean): void => {
         if (current === tries) set(isMissing);
       };
-      this.#http.request("GET", "/api/auth/me").then(
-        () => say(true),
-        (error: unknown) => say(!isUnreachable(error)),
-      );
+      this.#isServerThere().then(say, () => say(false));
     };
+  }
+
+  /** Not through an `HttpClient`: its code may be what can't be loaded. */
+  async #isServerThere(): Promise<boolean> {
+    const response = await this.#platform.fetch(`${this.#baseUrl}/api/auth/me`, {});
+    const answer: object = Object(await response.json());
+    return "user_id" in answer || "error" in answer;
   }
 }

@@ -4,6 +4,7 @@ import type { ConnectionState } from "../connection/connection.ts";
 import { MutationError, PylonClientError } from "../connection/errors.ts";
 import type { Documents } from "../documents/documents.ts";
 import { HttpClient, type HttpMethod } from "../connection/http.ts";
+import { loadOnline } from "../connection/load-online.ts";
 import { liveFunction, type LiveFunction } from "../live/live-function.ts";
 import { MutationQueue, type PendingMutation } from "../outbox/mutation-queue.ts";
 import { toChange } from "../outbox/plain.ts";
@@ -36,8 +37,6 @@ import type { Online } from "./online.ts";
 import { conditionOf, type WriteOptions } from "./write-options.ts";
 
 const CLIENT_ID_KEY = "pylon:client_id";
-/** How long a write that could not be stored waits for the server, in milliseconds. */
-const ANSWER_MS = 10_000;
 /** The delay before code that could not be loaded is requested again, in milliseconds. */
 const LOAD_AGAIN_MS = 5_000;
 
@@ -110,12 +109,12 @@ export class SyncEngine extends EngineAliases {
     const options = { baseUrl, platform, storage, appName, token, credentials, initial };
     this.#session = new Session(options);
     this.#http = new HttpClient(baseUrl, platform, () => this.#session.token, this.#session);
-    this.#code = new CodeWatch(this.#http, () => this.#updateStatus());
+    this.#code = new CodeWatch(this.#http.baseUrl, platform, () => this.#updateStatus());
     const tabId = this.#newId();
     this.#extras = new Lazy(() => import("../connection/extras.ts"), this.#code.watch());
     this.#online = new Lazy(async () => {
-      const loaded = await import("./online.ts");
-      return new loaded.Online(parts);
+      const { Online: Networking } = await loadOnline();
+      return new Networking(parts);
     }, this.#code.watch());
     let lastId = 0;
     const nextId = (): number => (lastId += 1);
@@ -518,11 +517,10 @@ export class SyncEngine extends EngineAliases {
     const { isOutdated, isInvalidated } = this.#session;
     if (isOutdated && !isInvalidated) this.session.notifyChanged();
     const entry = this.#entryOf(change);
-    const { id } = entry;
     this.mutations.add(entry);
-    const adding = this.#keep({ ...entry, status: "pending" });
+    const keeping = this.#keep({ ...entry, status: "pending" });
     if (this.#isStarted) this.#online.part?.flush();
-    if ((await adding) === false) await this.#answered(id, change);
+    await keeping;
   }
 
   /**
@@ -550,38 +548,21 @@ export class SyncEngine extends EngineAliases {
     };
   }
 
-  /** @returns the same as `Persistence.add` */
-  async #keep(entry: PendingMutation): Promise<boolean> {
+  /** Stores a write. @throws as `Persistence.keep` */
+  async #keep(entry: PendingMutation): Promise<void> {
+    const isLive = (): boolean => this.#state === "live";
     // Before the disk is opened, entries wait in the queue, and are stored when it is opened.
-    if (!this.#isStarted) return this.#persistence?.part?.add(entry) ?? true;
+    if (!this.#isStarted) return this.#persistence?.part?.keep(entry, isLive);
     const persistence = await this.#persistence?.load().catch(() => null);
     // Code that could not be loaded at the start may be available now.
     if (this.#isStarted) void persistence?.open();
-    return persistence?.add(entry) ?? true;
+    return persistence?.keep(entry, isLive);
   }
 
   /** Before the disk is opened there is nothing to change. */
   #onDisk(work: (persistence: Persistence) => void): void {
     if (this.#isStarted) this.#persistence?.use(work);
     else if (this.#persistence?.part) work(this.#persistence.part);
-  }
-
-  /**
-   * Waits for the server's response to a write that could not be stored on disk.
-   *
-   * @throws MutationError `NOT_KEPT` if there is no response in time, though it may still come
-   */
-  #answered(id: string, change: Omit<ClientChange, "op_id">): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const error = new MutationError(change, {
-        code: "NOT_KEPT",
-        message: "The change could not be stored here. Keep the page open until it is sent.",
-      });
-      const cancel = this.platform.after(this.#state === "live" ? ANSWER_MS : 0, () =>
-        reject(error),
-      );
-      this.mutations.settled(id).then(resolve, reject).finally(cancel);
-    });
   }
 
   /**

@@ -1,6 +1,6 @@
 import { isString, objectOf } from "@pylonsync/protocol";
 import { parseAnswer } from "../connection/answer.ts";
-import { unreachable } from "../connection/deadline.ts";
+import { loadOnline } from "../connection/load-online.ts";
 import { codeNotLoaded, PylonClientError } from "../connection/errors.ts";
 import type { HttpClient } from "../connection/http.ts";
 import { functionPath } from "./function-path.ts";
@@ -29,9 +29,7 @@ export async function callFunction(
   // Taken now, because the arguments and the user may change while the code is loaded.
   const plain = toPlain(args);
   const path = functionPath(http, name);
-  const { callWithRetries } = await import("./online.ts").catch((cause: unknown) => {
-    throw unreachable(cause);
-  });
+  const { callWithRetries } = await loadOnline();
   return callWithRetries(http, platform, path, plain, key);
 }
 
@@ -53,9 +51,11 @@ export async function* streamFunction(
 ): AsyncGenerator<string, unknown> {
   const path = functionPath(http, name);
   // The parser is loaded on demand, before the call, because few pages read streams.
-  const { createParser } = await import("../connection/extras.ts").catch((cause: unknown) => {
-    throw codeNotLoaded(cause);
-  });
+  const { createParser, inTime } = await import("../connection/extras.ts").catch(
+    (cause: unknown) => {
+      throw codeNotLoaded(cause);
+    },
+  );
   const response = await http
     .open("POST", path, toPlain(args), {}, { timeoutMs: FUNCTION_MS })
     .catch((error: unknown) => {
@@ -68,7 +68,8 @@ export async function* streamFunction(
   const reader = response.body?.getReader();
   try {
     for (;;) {
-      const reading = reader === undefined ? undefined : http.inTime(FUNCTION_MS, reader.read());
+      const reading =
+        reader === undefined ? undefined : inTime(http.platform, FUNCTION_MS, reader.read());
       const chunk = await reading?.catch(() => undefined);
       if (chunk === undefined || chunk.done)
         throw PylonClientError.ofClient("STREAM_ENDED", "The stream ended before its result.");

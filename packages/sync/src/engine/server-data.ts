@@ -3,7 +3,8 @@ import { PylonClientError } from "../connection/errors.ts";
 import { HttpClient } from "../connection/http.ts";
 import { systemPlatform } from "../platform/platform.ts";
 import type { SyncCursor } from "../replica/local-store.ts";
-import { toResolvedSession, type ResolvedSession } from "../session/session.ts";
+import type { ResolvedSession } from "../session/session.ts";
+import { toResolvedSession } from "../session/session-requests.ts";
 
 /** The maximum number of rows per entity: one page of the server. */
 const MAX_ROWS = 1_000;

@@ -1,6 +1,8 @@
 import type { LiveMessage } from "@pylonsync/protocol";
 import type * as Extras from "../connection/extras.ts";
 import type { LiveClient } from "../connection/live-client.ts";
+import { Lazy } from "../platform/lazy.ts";
+import type { Platform } from "../platform/platform.ts";
 import type { ResolvedSession } from "../session/session.ts";
 import { LOADING, type FunctionCall, type LiveFunctionState } from "./live-function.ts";
 import type { LiveFunctions, LiveFunctionsOptions } from "./live-functions.ts";
@@ -10,11 +12,9 @@ const LOAD_AGAIN_MS = 5_000;
 
 /** The live functions of a page: their code is loaded when the first one is watched. */
 export class LazyFunctions implements LiveClient {
-  readonly #options: LiveFunctionsOptions;
-  readonly #load: () => Promise<Pick<typeof Extras, "LiveFunctions">>;
-  #part: LiveFunctions | null = null;
-  /** Subscribes the functions that are watched before the code is loaded. */
-  readonly #waiting = new Set<(part: LiveFunctions) => void>();
+  readonly #platform: Platform;
+  readonly #functions: Lazy<LiveFunctions>;
+  #isWatched = false;
   #cancelLoad: () => void = () => undefined;
   #isStarted = false;
   /** The session of the page; null until the server has responded. */
@@ -26,8 +26,19 @@ export class LazyFunctions implements LiveClient {
     options: LiveFunctionsOptions,
     load: () => Promise<Pick<typeof Extras, "LiveFunctions">>,
   ) {
-    this.#options = options;
-    this.#load = load;
+    this.#platform = options.platform;
+    this.#functions = new Lazy(async () => {
+      const loaded = await load();
+      const functions = new loaded.LiveFunctions(options);
+      if (this.#session !== null) functions.follow(this.#session);
+      if (this.#send !== null) functions.client.opened(this.#send);
+      if (this.#isStarted) functions.start();
+      return functions;
+    });
+  }
+
+  get #part(): LiveFunctions | null {
+    return this.#functions.part;
   }
 
   /** Returns the state of a function, watched or not. */
@@ -37,14 +48,10 @@ export class LazyFunctions implements LiveClient {
 
   /** Keeps a function up to date. @returns an unsubscribe function */
   subscribe(call: FunctionCall, listener: () => void): () => void {
-    if (this.#part !== null) return this.#part.subscribe(call, listener);
-    let stop: () => void = () => this.#waiting.delete(begin);
-    const begin = (part: LiveFunctions): void => {
-      stop = part.subscribe(call, listener);
-    };
-    this.#waiting.add(begin);
+    const stop = this.#functions.during((part) => part.subscribe(call, listener));
+    this.#isWatched = true;
     this.#loadIfNeeded();
-    return () => stop();
+    return stop;
   }
 
   /** Calls a watched function now. */
@@ -96,23 +103,11 @@ export class LazyFunctions implements LiveClient {
   }
 
   #loadIfNeeded(): void {
-    if (this.#waiting.size > 0) void this.#begin();
-  }
-
-  async #begin(): Promise<void> {
     this.#cancelLoad();
-    const loaded = await this.#load().catch(() => null);
-    if (this.#part !== null || this.#waiting.size === 0) return;
-    if (loaded === null) {
-      this.#cancelLoad = this.#options.platform.after(LOAD_AGAIN_MS, () => this.#loadIfNeeded());
-      return;
-    }
-    const part = new loaded.LiveFunctions(this.#options);
-    this.#part = part;
-    if (this.#session !== null) part.follow(this.#session);
-    if (this.#send !== null) part.client.opened(this.#send);
-    if (this.#isStarted) part.start();
-    for (const begin of this.#waiting) begin(part);
-    this.#waiting.clear();
+    if (!this.#isWatched || this.#part !== null) return;
+    this.#functions.load().catch(() => {
+      this.#cancelLoad();
+      this.#cancelLoad = this.#platform.after(LOAD_AGAIN_MS, () => this.#loadIfNeeded());
+    });
   }
 }

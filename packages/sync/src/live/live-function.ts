@@ -46,7 +46,7 @@ export interface FunctionCall {
  * @throws PylonClientError `UNSENDABLE` for arguments that can't be represented in JSON
  */
 export function liveFunction(
-  online: Pick<Lazy<{ readonly functions: LazyFunctions }>, "part" | "use">,
+  online: Pick<Lazy<{ readonly functions: LazyFunctions }>, "part" | "during">,
   name: string,
   given: Readonly<Record<string, unknown>>,
   prefetch: () => void = () => undefined,
@@ -57,14 +57,7 @@ export function liveFunction(
     getSnapshot: () => online.part?.functions.stateOf(call) ?? LOADING,
     subscribe: (listener) => {
       prefetch();
-      let isStopped = false;
-      let stop = (): void => {
-        isStopped = true;
-      };
-      online.use(({ functions }) => {
-        if (!isStopped) stop = functions.subscribe(call, listener);
-      });
-      return () => stop();
+      return online.during(({ functions }) => functions.subscribe(call, listener));
     },
     refresh: () => online.part?.functions.refresh(call),
   };

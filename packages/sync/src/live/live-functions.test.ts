@@ -140,7 +140,11 @@ class Page {
 
   live(name: string, args: Readonly<Record<string, unknown>>): LiveFunction {
     const { functions } = this;
-    return liveFunction({ part: { functions }, use: (watch) => watch({ functions }) }, name, args);
+    return liveFunction(
+      { part: { functions }, during: (watch) => watch({ functions }) },
+      name,
+      args,
+    );
   }
 
   /** Watches a function; the code that connects is loaded by then. */

@@ -104,7 +104,7 @@ export class LiveTabs implements LiveClient {
   #followFunction(tab: Tab, { id, function: name, args = {} }: SubscribeFunction): void {
     const { functions } = this.#options;
     const live = liveFunction(
-      { part: { functions }, use: (watch) => watch({ functions }) },
+      { part: { functions }, during: (watch) => watch({ functions }) },
       name,
       args,
     );

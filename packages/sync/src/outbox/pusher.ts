@@ -5,9 +5,9 @@ import {
   type PushResponse,
   type PushResult,
 } from "@pylonsync/protocol";
-import { isTimeout, isUnreachable, parseAnswer } from "../connection/answer.ts";
+import { isTimeout, isUnreachable, parseAnswer, unexpected } from "../connection/answer.ts";
 import { Backoff } from "../platform/backoff.ts";
-import { PylonClientError, unexpected } from "../connection/errors.ts";
+import { PylonClientError } from "../connection/errors.ts";
 import type { EngineBus } from "../connection/events.ts";
 import type { HttpClient } from "../connection/http.ts";
 import type { MutationQueue, PendingMutation } from "./mutation-queue.ts";

@@ -1,8 +1,8 @@
 import { MAX_SOCKET_PUSH_LENGTH, type Hello, type LiveMessage } from "@pylonsync/protocol";
-import { unreachable } from "../connection/deadline.ts";
-import { PylonClientError } from "../connection/errors.ts";
-import type { HttpClient } from "../connection/http.ts";
+import { inTime } from "../connection/deadline.ts";
+import { PylonClientError, unreachable } from "../connection/errors.ts";
 import type { LiveClient } from "../connection/live-client.ts";
+import type { Platform } from "../platform/platform.ts";
 import type { Session } from "../session/session.ts";
 
 /**
@@ -17,9 +17,8 @@ const ANSWER_MS = 5_000;
 
 /** The dependencies of pushes over the socket. */
 export interface SocketPushOptions {
-  readonly http: Pick<HttpClient, "inTime">;
+  readonly platform: Platform;
   readonly session: Pick<Session, "token">;
-  readonly now: () => number;
   /** Returns an id for a message of this page. */
   readonly nextId: () => number;
 }
@@ -69,9 +68,9 @@ export class SocketPush implements LiveClient {
    *   may change without a trace, so that only the token proves that the connection is theirs
    */
   push(body: object): Promise<unknown> | null {
-    const { http, session, now, nextId } = this.#options;
+    const { platform, session, nextId } = this.#options;
     const { token } = session;
-    const at = now();
+    const at = platform.now();
     const isTheirs = this.#isReady && token !== null && token === this.#token;
     if (!isTheirs || at - this.#sentAt < PAUSE_MS) return null;
     const id = nextId();
@@ -87,7 +86,7 @@ export class SocketPush implements LiveClient {
       };
     });
     this.#send(text);
-    return http.inTime(ANSWER_MS, answer).catch((error: unknown) => {
+    return inTime(platform, ANSWER_MS, answer).catch((error: unknown) => {
       if (error instanceof PylonClientError && error.status === 0) this.#isReady = false;
       throw error;
     });

@@ -1,3 +1,4 @@
+import { MutationError } from "../connection/errors.ts";
 import type { EngineBus } from "../connection/events.ts";
 import type { LocalStore } from "../replica/local-store.ts";
 import { ReplicaSchema } from "../replica/replica-schema.ts";
@@ -14,6 +15,8 @@ import { ReplicaWriter } from "./replica-writer.ts";
  */
 const OPEN_MS = 2_000;
 const ANSWER_MS = 10_000;
+/** How long a write that could not be stored waits for the server, in milliseconds. */
+const RESPONSE_MS = 10_000;
 
 /** The dependencies and callbacks of persistence. */
 export interface PersistenceOptions {
@@ -153,10 +156,29 @@ export class Persistence {
   }
 
   /**
+   * Stores a write. If that fails, waits for the server's response while it is connected.
+   *
+   * @throws MutationError the server's refusal; `NOT_KEPT` if there is no response in time, though
+   *   it may still come
+   */
+  async keep(entry: PendingMutation, isLive: () => boolean): Promise<void> {
+    if (await this.#add(entry)) return;
+    const { platform, queue } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      const error = new MutationError(entry.change, {
+        code: "NOT_KEPT",
+        message: "The change could not be stored here. Keep the page open until it is sent.",
+      });
+      const cancel = platform.after(isLive() ? RESPONSE_MS : 0, () => reject(error));
+      queue.settled(entry.id).then(resolve, reject).finally(cancel);
+    });
+  }
+
+  /**
    * @returns once the write is stored, or can't be: false if it should have been stored and was
    *   not. Without an open disk the result is true.
    */
-  async add(entry: PendingMutation): Promise<boolean> {
+  async #add(entry: PendingMutation): Promise<boolean> {
     const owner = this.#ownerOf(entry);
     if (owner === null) return true;
     if (this.#isLost) await this.#openDisk();

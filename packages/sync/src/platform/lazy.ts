@@ -48,6 +48,22 @@ export class Lazy<T> {
     else work(this.#part);
   }
 
+  /**
+   * Begins the work with the part, now or once it is loaded, unless it is stopped before.
+   *
+   * @param begin @returns a function that stops it
+   */
+  during(begin: (part: T) => () => void): () => void {
+    let isStopped = false;
+    let stop = (): void => {
+      isStopped = true;
+    };
+    this.use((part) => {
+      if (!isStopped) stop = begin(part);
+    });
+    return () => stop();
+  }
+
   #begin(part: T): T {
     this.#part = part;
     this.#onTry(true);

@@ -52,9 +52,10 @@ export class LazyQueries implements RowSource {
 
   demand(query: DemandedQuery, changed: () => void): Demand {
     let demand: Demand | null = null;
-    let isReleased = false;
-    this.use((queries) => {
-      if (!isReleased) demand = queries.demand(query, changed);
+    const release = this.#mode.during(({ queries }) => {
+      const made = queries.demand(query, changed);
+      demand = made;
+      return () => made.release();
     });
     const now = (): Demand | null => demand;
     return {
@@ -64,10 +65,7 @@ export class LazyQueries implements RowSource {
       get error() {
         return now()?.error ?? null;
       },
-      release: () => {
-        isReleased = true;
-        demand?.release();
-      },
+      release,
     };
   }
 }

@@ -7,7 +7,7 @@ import { SocketPush, type SocketPushOptions } from "../outbox/socket-push.ts";
 import { QuerySubscriptions, type QuerySubscriptionsOptions } from "./query-subscriptions.ts";
 
 /** What the pushes over the connection need. */
-export type PushingOptions = Pick<SocketPushOptions, "http" | "session">;
+export type PushingOptions = Pick<SocketPushOptions, "session">;
 
 /** The dependencies of a page's queries. */
 export interface QueryModeOptions extends QuerySubscriptionsOptions, PushingOptions {
@@ -29,9 +29,9 @@ export class QueryMode {
   readonly connect = connectLive;
 
   constructor(options: QueryModeOptions) {
-    const { store, functions, extras, platform } = options;
+    const { store, functions, extras } = options;
     this.queries = new QuerySubscriptions(options);
-    this.pushes = new SocketPush({ ...options, now: platform.now });
+    this.pushes = new SocketPush(options);
     this.clients = [this.queries, functions];
     this.tabs = new LazyTabs({ store, queries: this.queries, functions }, extras);
   }

@@ -3,7 +3,6 @@ import { parseUnknownFilter, QueryError, rowComparator, type Order } from "@pylo
 import { Emitter } from "../platform/emitter.ts";
 import type { IncludeOptions, LiveList, QueryOptions, RelatedOptions } from "./live-query.ts";
 import type { LocalStore } from "./local-store.ts";
-import { unknownRelations } from "./unknown-relations.ts";
 
 /** The lists from which an included list is built. */
 export interface ListSource {
@@ -189,8 +188,7 @@ class Branch {
     this.#asked = asked;
     this.#options = options;
     const { order } = asked;
-    this.#order =
-      order === undefined ? [] : parseUnknownFilter({ $order: order }, unknownRelations).order;
+    this.#order = order === undefined ? [] : parseUnknownFilter({ $order: order }).order;
   }
 
   /** Returns the related value of a row: a list, a row or null. */

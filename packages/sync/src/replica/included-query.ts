@@ -3,7 +3,6 @@ import { parseUnknownFilter, QueryError } from "@pylonsync/query";
 import type { ListSource } from "./included-list.ts";
 import type { IncludeOptions, LiveList } from "./live-query.ts";
 import type { LocalStore } from "./local-store.ts";
-import { unknownRelations } from "./unknown-relations.ts";
 
 const NONE: readonly Row[] = [];
 
@@ -57,10 +56,7 @@ function check(include: IncludeOptions, depth: number): void {
     });
   for (const asked of Object.values(include)) {
     const { where = {}, order, include: inner = {} } = asked === true ? {} : asked;
-    parseUnknownFilter(
-      { ...where, ...(order === undefined ? {} : { $order: order }) },
-      unknownRelations,
-    );
+    parseUnknownFilter({ ...where, ...(order === undefined ? {} : { $order: order }) });
     check(inner, depth + 1);
   }
 }

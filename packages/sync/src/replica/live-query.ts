@@ -3,7 +3,6 @@ import {
   compileFilter,
   parseUnknownFilter,
   QueryError,
-  relatedEntities,
   type EntityShape,
   type Env,
   type ParsedFilter,
@@ -13,7 +12,6 @@ import { IncludedQuery } from "./included-query.ts";
 import { Emitter } from "../platform/emitter.ts";
 import type { LocalStore, WatchedView } from "./local-store.ts";
 import type { Demand, DemandedQuery } from "./row-source.ts";
-import { unknownRelations } from "./unknown-relations.ts";
 import { View, type ViewQuery } from "./view.ts";
 
 /** The options of a live query. */
@@ -262,7 +260,7 @@ function parse(options: QueryOptions, place?: QueryPlace): ParsedFilter {
   const schema = place?.store.schemaQueries;
   const filter = schema
     ? schema.parse(filterOf(options), place.store, place.entity)
-    : parseUnknownFilter(filterOf(options), unknownRelations);
+    : parseUnknownFilter(filterOf(options));
   if (filter.search !== undefined)
     throw new QueryError("INVALID_QUERY", "$search is not supported in a live query.", {
       field: "$search",
@@ -292,7 +290,7 @@ function matcherOf(
 ): Pick<ViewQuery, "key" | "matches" | "related"> {
   const schema = store.schemaQueries;
   // Without a schema, no relation leads to rows.
-  const related = schema === null ? [] : relatedEntities(where);
+  const related = schema?.relatedEntities(where) ?? [];
   if (schema !== null && related.length > 0)
     return {
       key: JSON.stringify([where, order, asked]),

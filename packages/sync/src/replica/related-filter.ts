@@ -1,10 +1,32 @@
 import type { Row } from "@pylonsync/protocol";
-import { compileFilter, relatedEntities, TRUE, type Expr, type Relations } from "@pylonsync/query";
+import {
+  compileFilter,
+  FALSE,
+  isRelatedFilter,
+  relatedEntities,
+  TRUE,
+  type Expr,
+  type Relation,
+  type Relations,
+} from "@pylonsync/query";
 import type { LocalStore } from "./local-store.ts";
-import { UNKNOWN_RELATION, unknownRelations } from "./unknown-relations.ts";
 
 /** Returns whether a row matches; null if the local rows do not determine it. */
 type Test = (row: Row) => boolean | null;
+
+/** A placeholder without rows for relations that the server has not described. */
+const UNKNOWN_RELATION: Relation = {
+  entity: { name: "", fields: new Map() },
+  key: "id",
+  field: "id",
+  readable: FALSE,
+  relations: unknownRelations,
+};
+
+/** In an unknown entity, an object without operators is a relation's filter. */
+function unknownRelations(_name: string, _at: string, asked: unknown): Relation | undefined {
+  return isRelatedFilter(asked) ? UNKNOWN_RELATION : undefined;
+}
 
 /** The relations of an entity in the replica. The user may read all rows of the replica. */
 export function relationsIn(store: LocalStore, owner: string): Relations {

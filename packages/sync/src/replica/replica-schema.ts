@@ -12,6 +12,7 @@ import {
   normaliseValue,
   parseLocalFilter,
   plainOperatorOf,
+  relatedEntities,
   type EntityShape,
   type FieldKind,
   type FieldOperator,
@@ -24,6 +25,7 @@ import { NO_SCHEMA, withValues, type Fields, type Schema, type SchemaQueries } f
 const QUERIES: SchemaQueries = {
   parse: (filter, store, entity) =>
     parseLocalFilter(filter, store.shape(entity), relationsIn(store, entity)),
+  relatedEntities,
   relatedTest,
   join: (store, entity, include, source) => new IncludedList(store, entity, include, source),
 };

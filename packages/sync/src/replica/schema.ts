@@ -41,6 +41,8 @@ export interface Schema {
 export interface SchemaQueries {
   /** @throws QueryError if a value does not match its field */
   parse(filter: Fields, store: LocalStore, entity: string): ParsedFilter;
+  /** The entities of the related rows that a filter tests. */
+  relatedEntities(where: Expr): readonly string[];
   /**
    * Tests rows by the related rows in the replica.
    *

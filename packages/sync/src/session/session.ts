@@ -1,8 +1,7 @@
-import { isAuthContext, type ErrorCode, isGuestSession } from "@pylonsync/protocol";
-import { parseAnswer } from "../connection/answer.ts";
 import { Emitter } from "../platform/emitter.ts";
 import { PylonClientError } from "../connection/errors.ts";
 import { HttpClient } from "../connection/http.ts";
+import { loadOnline } from "../connection/load-online.ts";
 import type { Platform } from "../platform/platform.ts";
 import { storageKey, type Storage } from "./storage.ts";
 
@@ -40,24 +39,6 @@ export function isSame(one: ResolvedSession | null, other: ResolvedSession | nul
     one.roles.length === other.roles.length &&
     one.roles.every((role, index) => role === other.roles[index])
   );
-}
-
-/**
- * Parses the server's response about the session.
- *
- * @throws PylonClientError `UNEXPECTED_ANSWER` for an invalid response
- * @example
- * const session = toResolvedSession(await engine.request("GET", "/api/auth/me"));
- */
-export function toResolvedSession(answer: unknown): ResolvedSession {
-  const context = parseAnswer(isAuthContext, answer);
-  return {
-    userId: context.user_id,
-    tenantId: context.tenant_id ?? null,
-    isAdmin: context.is_admin,
-    isGuest: context.is_guest === true,
-    roles: context.roles,
-  };
 }
 
 /** The dependencies of a session. */
@@ -110,8 +91,6 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #key: string;
   readonly #endedKey: string;
-  readonly #http: HttpClient;
-  readonly #anonymousHttp: HttpClient;
   readonly #changed = new Emitter<ResolvedSession>();
   readonly #confirmed = new Emitter<ResolvedSession>();
   #fixedToken: string | null;
@@ -126,8 +105,6 @@ export class Session {
     this.#fixedToken = options.token ?? null;
     if (options.initial !== ANONYMOUS_SESSION)
       this.#state = { is: "known", session: options.initial, witness: this.witness };
-    this.#http = new HttpClient(options.baseUrl, options.platform, () => this.token);
-    this.#anonymousHttp = new HttpClient(options.baseUrl, options.platform, () => null);
   }
 
   /** Null with cookie authentication. */
@@ -297,39 +274,31 @@ export class Session {
 
   /** Creates a guest and stores the token. */
   async signInAsGuest(): Promise<{ readonly token: string; readonly userId: string }> {
-    const guest = parseAnswer(
-      isGuestSession,
-      await this.#anonymousHttp.request("POST", "/api/auth/guest", {}),
-    );
+    const { createGuest } = await loadOnline();
+    const guest = await createGuest(this.#httpOf(() => null));
     this.token = guest.token;
-    return { token: guest.token, userId: guest.user_id };
-  }
-
-  /** Ends the session whose user has signed out while the server was out of reach. */
-  async #endSignedOut(token: string): Promise<void> {
-    const { storage, baseUrl, platform } = this.#options;
-    const http = new HttpClient(baseUrl, platform, () => token);
-    await http.request("DELETE", "/api/auth/session").catch((error: unknown) => {
-      const status = error instanceof PylonClientError ? error.status : 0;
-      // A refusal is final, for example of a token that has ended: waiting would not change it.
-      if (status < 400 || status === 429 || status >= 500) throw error;
-    });
-    storage.remove(this.#endedKey);
+    return guest;
   }
 
   /** @returns an error if the token is no longer valid */
   async #ask(): Promise<ResolvedSession | PylonClientError> {
-    const ended = this.#options.storage.get(this.#endedKey);
-    if (ended !== null) await this.#endSignedOut(ended);
-    try {
-      const answer = await this.#http.request("GET", "/api/auth/me");
-      return parseAnswer(isAuthContext, answer).token_valid === false
-        ? endedToken()
-        : toResolvedSession(answer);
-    } catch (error) {
-      if (error instanceof PylonClientError && error.status === 401) return error;
-      throw error;
+    const { storage } = this.#options;
+    const ended = storage.get(this.#endedKey);
+    if (ended !== null) {
+      // Its user has signed out while the server was out of reach.
+      const { endSession } = await loadOnline();
+      await endSession(this.#httpOf(() => ended));
+      storage.remove(this.#endedKey);
     }
+    const answer = this.#httpOf(() => this.token).request("GET", "/api/auth/me");
+    answer.catch(() => undefined);
+    const { readSession } = await loadOnline();
+    return readSession(answer);
+  }
+
+  #httpOf(token: () => string | null): HttpClient {
+    const { baseUrl, platform } = this.#options;
+    return new HttpClient(baseUrl, platform, token);
   }
 
   #confirm(session: ResolvedSession): ResolvedSession {
@@ -347,18 +316,6 @@ export class Session {
     if (isOther) this.#changed.emit(session);
     return now;
   }
-}
-
-/** The server's error code for an ended session. */
-const ENDED: ErrorCode = "UNAUTHORIZED";
-
-/** The error, equal to that of any other request with this token. */
-function endedToken(): PylonClientError {
-  return new PylonClientError(401, {
-    code: ENDED,
-    message: "This token is unknown, expired or revoked.",
-    hint: "Sign in again.",
-  });
 }
 
 /** A 53-bit hash of a token, to recognize it: too short to derive the token. */
