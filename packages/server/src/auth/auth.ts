@@ -169,10 +169,9 @@ export function createAuth(options: AuthOptions): Auth {
       ...resetRoutes({ ...options, sessions, apiKeys, isAllowed: isForTests(options) }),
     ],
     async forgetExpired() {
-      apiKeys.forgetExpired();
       const { devices } = factors;
-      for (const part of [sessions, tokens, codes, attempts, devices, organizations, audit])
-        await part.forgetExpired();
+      const parts = [sessions, apiKeys, tokens, codes, attempts, devices, organizations, audit];
+      for (const part of parts) await part.forgetExpired();
       await mcpOAuth?.forgetExpired();
       await removal.forgetImages();
     },

@@ -491,7 +491,7 @@ export class Sessions {
     });
   }
 
-  /** Ends those sessions of a user that were not used for the longest time, if there are too many. */
+  /** If a user has too many sessions, ends those that were not used for the longest time. */
   async #makeRoom(tx: Transaction, userId: string): Promise<void> {
     const where = SESSIONS.is("userId", userId);
     const tooMany = (await SESSIONS.count(tx, where)) - this.#maxOfUser + 1;
