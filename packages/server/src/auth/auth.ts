@@ -170,12 +170,15 @@ export function createAuth(options: AuthOptions): Auth {
     ],
     async forgetExpired() {
       const { devices } = factors;
-      const parts = [sessions, apiKeys, tokens, codes, attempts, devices, organizations, audit];
-      for (const part of parts) await part.forgetExpired();
+      await forget([sessions, apiKeys, tokens, codes, attempts, devices, organizations, audit]);
       await mcpOAuth?.forgetExpired();
       await removal.forgetImages();
     },
   };
+}
+
+async function forget(parts: readonly { forgetExpired(): unknown }[]): Promise<void> {
+  for (const part of parts) await part.forgetExpired();
 }
 
 /** Creates the second factors and the passkeys. */
