@@ -1,5 +1,11 @@
 // The limits that docs/limits.md lists, with their defaults from the constants of the server.
 import {
+  MAX_API_KEYS,
+  MAX_INVITATIONS,
+  MAX_MCP_CLIENTS,
+  MAX_MCP_GRANTS,
+  MAX_PASSKEYS,
+  MAX_TRUSTED_DEVICES,
   CALLER_SHARE,
   CLIENT_MESSAGES,
   DEFAULT_PAGE_SIZE,
@@ -660,6 +666,44 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
       ],
       ["characters of a room's name", number(MAX_ROOM_NAME_LENGTH), "", "400 `INVALID_DATA`"],
       ["`data`, as JSON", bytes(MAX_ROOM_DATA_BYTES), "", TOO_LARGE],
+    ],
+  ],
+  [
+    "Accounts",
+    [
+      configured(
+        "sessions of a user",
+        "PYLON_MAX_SESSIONS_PER_USER",
+        number,
+        "the one that was not used for the longest time ends",
+      ),
+      configured(
+        "organizations that a user owns",
+        "PYLON_MAX_ORGS_PER_USER",
+        number,
+        "409 `CONFLICT`",
+      ),
+      ["open invitations of an organization", number(MAX_INVITATIONS), "", "409 `CONFLICT`"],
+      ["API keys of a user", number(MAX_API_KEYS), "", "409 `CONFLICT`"],
+      ["passkeys of a user", number(MAX_PASSKEYS), "", "409 `CONFLICT`"],
+      [
+        "browsers that a user trusts",
+        number(MAX_TRUSTED_DEVICES),
+        "",
+        "the oldest is no longer trusted",
+      ],
+      [
+        "MCP clients that a user gives access to",
+        number(MAX_MCP_GRANTS),
+        "",
+        "the oldest loses access",
+      ],
+      [
+        "registered MCP clients",
+        number(MAX_MCP_CLIENTS),
+        "",
+        "the oldest that no user has given access to is deleted",
+      ],
     ],
   ],
   [

@@ -80,7 +80,7 @@ async function slowClients(): Promise<number> {
   return Number(/slow_clients_total (\d+)/.exec(text)?.[1]);
 }
 
-test("of readers of one address that read nothing, few are kept, and others are served", async () => {
+test("of readers of an address that read nothing, few are kept; others are served", async () => {
   const stalled: StalledReader[] = [];
   for (let count = 0; count < STALLED; count += 1)
     stalled.push(await StalledReader.open(server.url, WINDOW));

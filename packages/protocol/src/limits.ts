@@ -336,3 +336,15 @@ export const SHARD_BACKLOG_BYTES = 64 * KIB;
 export const SHARD_STALL_MS = 10_000;
 /** The number of consecutive failed steps after which a shard is ended. */
 export const MAX_SHARD_FAILURES = 10;
+/** The maximum number of invitations of an organization that have not been accepted. */
+export const MAX_INVITATIONS = 1000;
+/** The maximum number of browsers that a user trusts; a further one replaces the oldest. */
+export const MAX_TRUSTED_DEVICES = 50;
+/** The maximum number of API keys of a user. */
+export const MAX_API_KEYS = 100;
+/** The maximum number of passkeys of a user. */
+export const MAX_PASSKEYS = 20;
+/** The maximum number of MCP clients that a user gives access to; another replaces the oldest. */
+export const MAX_MCP_GRANTS = 50;
+/** The maximum number of registered MCP clients, of all users together. */
+export const MAX_MCP_CLIENTS = 10_000;

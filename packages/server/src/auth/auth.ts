@@ -92,6 +92,8 @@ export interface AuthOptions {
   /** Replacement endpoints by provider, for tests. */
   readonly oauthEndpoints?: Readonly<Record<string, Partial<Endpoints>>> | undefined;
   readonly jwtSecret: string | null;
+  readonly maxSessionsPerUser: number;
+  readonly maxOrganizationsPerUser: number;
   /** Whether the app serves tools to models: users can then give MCP clients access by OAuth. */
   readonly hasMcp: boolean;
   readonly onError: (message: string, error: unknown) => void;
@@ -125,8 +127,11 @@ export function createAuth(options: AuthOptions): Auth {
   addCredentials(services, factors);
   const jwts = new Jwts(options.jwtSecret, sessions, settings.appName, platform);
   const tenants = new TenantSessions(sessions, apiKeys);
-  const organizations = new Organizations(store, platform, (userId, id, role) =>
-    tenants.changed(userId, id, role),
+  const organizations = new Organizations(
+    store,
+    platform,
+    (userId, id, role) => tenants.changed(userId, id, role),
+    options.maxOrganizationsPerUser,
   );
   const oauth = new OAuthSignIn(services, {
     providers: options.oauth,
@@ -165,12 +170,15 @@ export function createAuth(options: AuthOptions): Auth {
     ],
     async forgetExpired() {
       const { devices } = factors;
-      for (const part of [sessions, tokens, codes, attempts, devices, organizations, audit])
-        await part.forgetExpired();
+      await forget([sessions, apiKeys, tokens, codes, attempts, devices, organizations, audit]);
       await mcpOAuth?.forgetExpired();
       await removal.forgetImages();
     },
   };
+}
+
+async function forget(parts: readonly { forgetExpired(): unknown }[]): Promise<void> {
+  for (const part of parts) await part.forgetExpired();
 }
 
 /** Creates the second factors and the passkeys. */
@@ -228,7 +236,10 @@ function createServices(
   const hooks = (): AuthCode["hooks"] => code().hooks;
   const declared = (): ManifestAuth => manifest().auth ?? {};
   const idleMs = (): number => (declared().session?.idleTimeout ?? Infinity) * 1000;
-  const sessions = new Sessions(store, platform, options.adminTokens, idleMs);
+  const sessions = new Sessions(store, platform, options.adminTokens, {
+    idleMs,
+    maxOfUser: options.maxSessionsPerUser,
+  });
   const users = new Users({
     store,
     committer,

@@ -75,6 +75,10 @@ export interface Config {
   readonly jobsConcurrency: number;
   readonly functionsDir: string;
   readonly maxConnectionsPerAddress: number;
+  /** The maximum number of sessions of a user; a further one ends the least recently used. */
+  readonly maxSessionsPerUser: number;
+  /** The maximum number of organizations that a user may own to create another. */
+  readonly maxOrganizationsPerUser: number;
   /** After how many seconds of silence a live connection is pinged. */
   readonly pingSeconds: number;
   readonly sendBufferBytes: number;

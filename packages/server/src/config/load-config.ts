@@ -184,6 +184,8 @@ function limits(
   | "isolation"
   | "jobsConcurrency"
   | "maxConnectionsPerAddress"
+  | "maxSessionsPerUser"
+  | "maxOrganizationsPerUser"
   | "pingSeconds"
   | "sendBufferBytes"
   | "maxQueuedBytes"
@@ -210,6 +212,8 @@ function limits(
     },
     jobsConcurrency: reader.get("PYLON_JOBS_CONCURRENCY"),
     maxConnectionsPerAddress: reader.get("PYLON_MAX_CONNECTIONS_PER_IP"),
+    maxSessionsPerUser: reader.get("PYLON_MAX_SESSIONS_PER_USER"),
+    maxOrganizationsPerUser: reader.get("PYLON_MAX_ORGS_PER_USER"),
     pingSeconds: reader.get("PYLON_PING_SECS"),
     sendBufferBytes: reader.get("PYLON_SEND_BUFFER_BYTES"),
     maxQueuedBytes: reader.get("PYLON_MAX_QUEUED_BYTES"),

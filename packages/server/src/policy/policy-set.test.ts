@@ -302,3 +302,29 @@ test("a policy of a field names an existing field, and its read rule reads only 
     `POLICY_INVALID ${at}.title.allowInsert`,
   ]);
 });
+
+test("an update rule that compares a hidden old value with a written one causes a warning", () => {
+  const warningsOf = (allowUpdate: string, fields: ManifestPolicy["fields"]): string[] =>
+    compile([
+      { name: "p", entity: "Todo", allow: "true", allowUpdate, ...(fields ? { fields } : {}) },
+      { name: "q", entity: "Member", allow: "true" },
+    ]).diagnostics.map(({ severity, code, path }) => `${severity} ${code} ${path}`);
+  const warning = ["warning POLICY_REVEALS_FIELD entities.Todo"];
+  const hidden = { title: { allowRead: "auth.isAdmin" } };
+  for (const rule of [
+    "data.title == old.title",
+    "data.ownerId == old.ownerId && !(data.ownerId < old.title)",
+    "data.ownerId in [old.title, 'x']",
+  ])
+    expect(warningsOf(rule, hidden)).toEqual(warning);
+  const compared = { ...hidden, ownerId: { allowUpdate: "data.ownerId == old.title" } };
+  expect(warningsOf("true", compared)).toEqual(warning);
+  // Here callers learn nothing, or the rule is the app's own question about one row.
+  for (const [rule, fields] of [
+    ["data.title == old.title", undefined],
+    ["data.title == old.title", { title: { allow: "auth.isAdmin" } }],
+    ["data.ownerId == old.ownerId && old.title == 'draft'", hidden],
+    ["data.ownerId == old.ownerId", hidden],
+  ] as const)
+    expect(warningsOf(rule, fields)).toEqual([]);
+});

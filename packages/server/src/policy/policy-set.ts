@@ -19,6 +19,7 @@ import {
 } from "./field-policies.ts";
 import { PolicyCompiler } from "./policy-compiler.ts";
 import type { PolicyPart } from "./policy-part.ts";
+import { revealedFields } from "./revealed-fields.ts";
 
 /** The kinds of access to a row. */
 export type Access = "read" | "insert" | "update" | "delete";
@@ -182,6 +183,10 @@ export function compilePolicies(
     }
     if (readsOnlyOld(rules.get(`${name}.update`) ?? FALSE))
       compiler.diagnostics.push(onlyOld(name));
+    const update = fields.get(fieldsKey(name, "update")) ?? NO_FIELDS;
+    const updates = [rules.get(`${name}.update`) ?? FALSE, ...update.values()];
+    const read = fields.get(fieldsKey(name, "read")) ?? NO_FIELDS;
+    compiler.diagnostics.push(...revealedFields({ entity: name, updates, read, update }));
     if (undefinedAccesses.length > 0 && manifest.access !== "public")
       compiler.diagnostics.push(missingPolicy(name, undefinedAccesses, options.dev));
   }

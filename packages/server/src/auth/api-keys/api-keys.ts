@@ -1,4 +1,4 @@
-import { createIdFactory, PylonError } from "@pylonsync/protocol";
+import { createIdFactory, MAX_API_KEYS, PylonError } from "@pylonsync/protocol";
 import { and, type Claims, type Expr } from "@pylonsync/query";
 import {
   ANONYMOUS,
@@ -13,17 +13,16 @@ import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import type { TokenKind } from "../sessions/authenticator.ts";
 import { hashOf, isSameHash, newToken } from "../security/secrets.ts";
 import type { Sessions } from "../sessions/sessions.ts";
+import { IdentityCache } from "../sessions/identity-cache.ts";
 import { userClaims } from "../users/user-claims.ts";
 
 const KEYS = SYSTEM_TABLES.apiKeys;
 const PREFIX = "pk.";
-const MAX_KEYS = 100;
 /**
  * As for sessions: the maximum time for which a key is accepted after another replica ended it, in
  * milliseconds.
  */
 const CACHE_TTL_MS = 500;
-const MAX_CACHED = 10_000;
 /** The minimum time between two updates of a key's last use, in milliseconds. */
 const USED_EVERY_MS = 60_000;
 
@@ -47,11 +46,8 @@ export class ApiKeys implements TokenKind {
   readonly #platform: Platform;
   readonly #newId: () => string;
   readonly #endListeners = new Set<(keyId: string) => void>();
-  /** By the hash of the whole key; `until` is a time of the monotonic clock. */
-  readonly #identityCache = new Map<
-    string,
-    { readonly identity: Identity; readonly until: number }
-  >();
+  /** By the hash of the whole key. */
+  readonly #identityCache: IdentityCache;
   /** Grows whenever a key is ended or changed: a row that was read before is not cached. */
   #cacheGeneration = 0;
 
@@ -59,6 +55,7 @@ export class ApiKeys implements TokenKind {
     this.#store = store;
     this.#sessions = sessions;
     this.#platform = platform;
+    this.#identityCache = new IdentityCache(platform);
     this.#newId = createIdFactory(platform.now, platform.random);
     store.follow((changes) => {
       for (const { entity, kind, rowId } of changes)
@@ -75,11 +72,7 @@ export class ApiKeys implements TokenKind {
   async identify(key: string): Promise<Identity> {
     const now = this.#platform.now();
     const hash = hashOf(key);
-    const cached = this.#identityCache.get(hash);
-    const identity =
-      cached !== undefined && cached.until > this.#platform.monotonic()
-        ? cached.identity
-        : await this.#lookUp(key, hash, now);
+    const identity = this.#identityCache.get(hash) ?? (await this.#lookUp(key, hash, now));
     if (identity === null || identity.expiresAt <= now)
       throw new PylonError("UNAUTHORIZED", "This API key is unknown, expired or revoked.", {
         hint: "Create another key.",
@@ -93,7 +86,7 @@ export class ApiKeys implements TokenKind {
    * @param options.expiresAt milliseconds since 1970; null: never
    * @returns the key, which is shown only once
    * @throws PylonError UNAUTHORIZED when the session has ended in the meantime, CONFLICT when the
-   *   user has MAX_KEYS
+   *   user has MAX_API_KEYS
    */
   async create(
     sessionId: string,
@@ -107,10 +100,14 @@ export class ApiKeys implements TokenKind {
     const secret = newToken(this.#platform);
     const row = await this.#store.transact(async (tx) => {
       const { userId, tenantId, roles, claims } = await this.#sessions.requireActive(tx, sessionId);
-      if ((await KEYS.count(tx, KEYS.is("userId", userId))) >= MAX_KEYS)
-        throw new PylonError("CONFLICT", `You have reached the maximum of ${MAX_KEYS} API keys.`, {
-          hint: "Delete some.",
-        });
+      if ((await KEYS.count(tx, KEYS.is("userId", userId))) >= MAX_API_KEYS)
+        throw new PylonError(
+          "CONFLICT",
+          `You have reached the maximum of ${MAX_API_KEYS} API keys.`,
+          {
+            hint: "Delete some.",
+          },
+        );
       const made: RowOf<typeof KEYS> = {
         id,
         userId,
@@ -183,6 +180,11 @@ export class ApiKeys implements TokenKind {
     return () => this.#endListeners.delete(listener);
   }
 
+  /** Drops what is cached of keys that are not used any longer. */
+  forgetExpired(): void {
+    this.#identityCache.forgetExpired();
+  }
+
   async #delete(tx: Transaction, keyId: string): Promise<void> {
     await KEYS.delete(tx, keyId);
     await KEYS.announce(tx, keyId, "delete", this.#platform.now());
@@ -195,8 +197,7 @@ export class ApiKeys implements TokenKind {
 
   #forget(isMeant: (caller: Caller) => boolean): void {
     this.#cacheGeneration += 1;
-    for (const [hash, { identity }] of this.#identityCache)
-      if (isMeant(identity.caller)) this.#identityCache.delete(hash);
+    this.#identityCache.deleteWhere(isMeant);
   }
 
   /** The user's claims override those that the key was created with. */
@@ -227,8 +228,7 @@ export class ApiKeys implements TokenKind {
       expiresAt: row.expiresAt ?? Infinity,
     };
     if (this.#cacheGeneration !== generation) return identity;
-    if (this.#identityCache.size >= MAX_CACHED) this.#identityCache.clear();
-    this.#identityCache.set(hash, { identity, until: readAt + CACHE_TTL_MS });
+    this.#identityCache.set(hash, identity, readAt + CACHE_TTL_MS);
     return identity;
   }
 }

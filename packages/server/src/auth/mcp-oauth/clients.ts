@@ -1,3 +1,4 @@
+import { MAX_MCP_CLIENTS } from "@pylonsync/protocol";
 import type { OAuthClientMetadata } from "@modelcontextprotocol/sdk/shared/auth.js";
 import type { Platform } from "../../platform.ts";
 import type { Reader, Store, Transaction } from "../../store/store.ts";
@@ -12,8 +13,8 @@ const DAY_MS = 24 * 60 * 60_000;
 const UNUSED_MS = DAY_MS;
 /** The time until a client is deleted after it last received a token, in milliseconds. */
 const IDLE_MS = 90 * DAY_MS;
-/** The maximum number of registered clients, of all users together. */
-const MAX_CLIENTS = 10_000;
+/** How many clients are looked at to find one that was never used. */
+const CHECKED_CLIENTS = 100;
 const MAX_REDIRECT_URIS = 10;
 const MAX_NAME = 100;
 
@@ -24,8 +25,11 @@ export type McpClient = RowOf<typeof CLIENTS>;
 export class McpClients {
   readonly #store: Store;
   readonly #platform: Platform;
+  readonly #max: number;
 
-  constructor(store: Store, platform: Platform) {
+  /** @param max the maximum number of clients */
+  constructor(store: Store, platform: Platform, max = MAX_MCP_CLIENTS) {
+    this.#max = max;
     this.#store = store;
     this.#platform = platform;
   }
@@ -50,10 +54,28 @@ export class McpClients {
       createdAt: now,
       expiresAt: now + UNUSED_MS,
     };
-    if ((await CLIENTS.count(this.#store)) >= MAX_CLIENTS)
-      throw new OAuthError("temporarily_unavailable", "Too many clients are registered.");
-    await transactById(this.#store, (tx) => CLIENTS.insert(tx, client));
+    await transactById(this.#store, async (tx) => {
+      if ((await CLIENTS.count(tx)) >= this.#max) await this.#makeRoom(tx);
+      await CLIENTS.insert(tx, client);
+    });
     return client;
+  }
+
+  /**
+   * Deletes the oldest client that no user has given access to: many networks together could
+   * register so many that nobody else could register one.
+   *
+   * @throws OAuthError temporarily_unavailable if users have given access to all
+   */
+  async #makeRoom(tx: Transaction): Promise<void> {
+    const oldest = await CLIENTS.select(tx, {
+      where: CLIENTS.isUpTo("expiresAt", this.#platform.now() + UNUSED_MS),
+      order: [{ field: "expiresAt", direction: "asc" }],
+      limit: CHECKED_CLIENTS,
+    });
+    const unused = oldest.find(({ createdAt, expiresAt }) => expiresAt === createdAt + UNUSED_MS);
+    if (unused === undefined || !(await CLIENTS.delete(tx, unused.id)))
+      throw new OAuthError("temporarily_unavailable", "Too many clients are registered.");
   }
 
   /** @throws OAuthError invalid_client if the client is unknown or has expired */

@@ -1,4 +1,4 @@
-import { PylonError } from "@pylonsync/protocol";
+import { MAX_MCP_GRANTS, PylonError } from "@pylonsync/protocol";
 import type { Identity } from "../../identity/identity.ts";
 import type { Platform } from "../../platform.ts";
 import type { RouteTokens } from "../../request/route.ts";
@@ -22,8 +22,6 @@ const ACCESS_SECONDS = 60 * 60;
 const IDLE_MS = 30 * 24 * 60 * 60_000;
 /** The minimum time between two updates of a grant's last use, in milliseconds. */
 const USED_EVERY_MS = 60_000;
-/** The maximum number of grants per user; a new grant replaces the oldest. */
-const MAX_GRANTS = 50;
 const SECRET_LENGTH = 43;
 
 type Grant = RowOf<typeof GRANTS>;
@@ -259,7 +257,7 @@ export class McpGrants implements RouteTokens {
       });
     const client = await clients.get(clientId, tx);
     await clients.used(tx, clientId);
-    for (const { id: old } of (await grantsOf(tx, userId)).slice(MAX_GRANTS - 1))
+    for (const { id: old } of (await grantsOf(tx, userId)).slice(MAX_MCP_GRANTS - 1))
       await GRANTS.delete(tx, old);
     const [access, family, refresh] = [newToken(platform), newToken(platform), newToken(platform)];
     const grant: Grant = {

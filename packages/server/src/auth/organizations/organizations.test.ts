@@ -1,3 +1,4 @@
+import { MAX_INVITATIONS } from "@pylonsync/protocol";
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { scratchStore } from "../../store/testing/scratch-store.ts";
@@ -131,4 +132,35 @@ test("a non-member learns nothing and changes nothing", async () => {
     await expect(attempt()).rejects.toMatchObject({ code: "NOT_FOUND" });
   expect(await organizations.get(id)).toMatchObject({ name: "Acme" });
   expect(await organizations.of("eve")).toEqual([]);
+});
+
+test("a user who owns too many organizations can't create another, even at once", async () => {
+  await using scratch = scratchStore();
+  const { store, platform } = scratch;
+  const organizations = new Organizations(store, platform, () => Promise.resolve(), 3);
+  const made = await Promise.allSettled(
+    ["a", "b", "c", "d", "e"].map((name) => organizations.create(name, "ann")),
+  );
+  const refused = made.filter((one) => one.status === "rejected");
+  expect(refused.map(({ reason }) => (reason as { readonly code: string }).code)).toEqual([
+    "CONFLICT",
+    "CONFLICT",
+  ]);
+  const [owned] = await organizations.of("ann");
+  await organizations.create("other", "ben");
+  await organizations.delete(owned?.id ?? "", "ann");
+  await organizations.create("again", "ann");
+});
+
+test("an organization has a maximum of open invitations", async () => {
+  await using scratch = scratchStore();
+  const { store, platform } = scratch;
+  const organizations = new Organizations(store, platform, () => Promise.resolve());
+  const { id } = await organizations.create("Acme", "ann");
+  const invite = (number: number): Promise<unknown> =>
+    organizations.invite(id, "ann", `${number}@example.com`, "member");
+  for (let number = 0; number < MAX_INVITATIONS; number += 1) await invite(number);
+  await expect(invite(MAX_INVITATIONS)).rejects.toMatchObject({ code: "CONFLICT" });
+  // A second invitation replaces the first.
+  await invite(0);
 });

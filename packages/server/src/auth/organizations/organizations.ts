@@ -1,4 +1,4 @@
-import { createIdFactory, PylonError } from "@pylonsync/protocol";
+import { createIdFactory, MAX_INVITATIONS, PylonError } from "@pylonsync/protocol";
 import { and } from "@pylonsync/query";
 import type { Platform } from "../../platform.ts";
 import type { Reader, Store, Transaction } from "../../store/store.ts";
@@ -52,19 +52,33 @@ export class Organizations {
   readonly #platform: Platform;
   readonly #newId: () => string;
   readonly #onChange: MembershipListener;
+  readonly #maxOwned: number;
 
-  /** @param onChange called after a change of a membership is durable */
-  constructor(store: Store, platform: Platform, onChange: MembershipListener) {
+  /**
+   * @param onChange called after a change of a membership is durable
+   * @param maxOwned the maximum number of organizations that a user may own to create another
+   */
+  constructor(store: Store, platform: Platform, onChange: MembershipListener, maxOwned = Infinity) {
     this.#store = store;
     this.#platform = platform;
     this.#newId = createIdFactory(platform.now, platform.random);
     this.#onChange = onChange;
+    this.#maxOwned = maxOwned;
   }
 
-  /** Creates an organization that the user owns. */
+  /** Creates an organization that the user owns. @throws PylonError CONFLICT if it owns too many */
   async create(name: string, ownerId: string): Promise<Organization> {
     const row = { id: this.#newId(), name, createdAt: this.#platform.now() };
     await this.#store.transact(async (tx) => {
+      const owned = and(MEMBERS.is("userId", ownerId), MEMBERS.is("role", "owner"));
+      if ((await MEMBERS.count(tx, owned)) >= this.#maxOwned)
+        throw new PylonError(
+          "CONFLICT",
+          `A user may own at most ${this.#maxOwned} organizations.`,
+          {
+            hint: "Delete some, or raise PYLON_MAX_ORGS_PER_USER.",
+          },
+        );
       await ORGANIZATIONS.insert(tx, row);
       await MEMBERS.insert(tx, this.#memberRow(row.id, ownerId, "owner"));
     });
@@ -211,7 +225,7 @@ export class Organizations {
   /**
    * @param also runs in the same transaction, which may be retried: adds the mail
    * @returns the secret of the mail
-   * @throws PylonError FORBIDDEN
+   * @throws PylonError FORBIDDEN, CONFLICT if the organization has too many
    */
   async invite(
     organizationId: string,
@@ -239,6 +253,13 @@ export class Organizations {
         tx,
         and(INVITATIONS.is("organizationId", organizationId), INVITATIONS.is("email", email)),
       );
+      const open = await INVITATIONS.count(tx, INVITATIONS.is("organizationId", organizationId));
+      if (open >= MAX_INVITATIONS)
+        throw new PylonError(
+          "CONFLICT",
+          `An organization may have at most ${MAX_INVITATIONS} open invitations.`,
+          { hint: "Withdraw some, or wait until they are accepted or expire." },
+        );
       await INVITATIONS.insert(tx, row);
       await also(tx, token);
     });

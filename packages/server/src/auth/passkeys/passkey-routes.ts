@@ -1,4 +1,4 @@
-import { PylonError } from "@pylonsync/protocol";
+import { MAX_PASSKEYS, PylonError } from "@pylonsync/protocol";
 import type { RequestContext } from "../../request/context.ts";
 import { json, JsonAnswer, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
@@ -13,7 +13,6 @@ import type { Passkeys, RelyingParty } from "./passkeys.ts";
 
 const CHALLENGE_MS = 5 * 60_000;
 const COOKIE = "passkey";
-const MAX_KEYS = 20;
 const PER_ADDRESS = { max: 60, windowSeconds: 10 * 60 };
 
 /** A ceremony in progress. */
@@ -97,8 +96,8 @@ async function beginRegistration(
   const { passkeys } = services;
   const user = await ownUser(services, context);
   await requireFresh(services, context);
-  if ((await passkeys.list(user.id)).length >= MAX_KEYS)
-    throw new PylonError("CONFLICT", `You have reached the maximum of ${MAX_KEYS} passkeys.`, {
+  if ((await passkeys.list(user.id)).length >= MAX_PASSKEYS)
+    throw new PylonError("CONFLICT", `You have reached the maximum of ${MAX_PASSKEYS} passkeys.`, {
       hint: "Delete some.",
     });
   const name = typeof user["email"] === "string" ? user["email"] : user.id;

@@ -1,3 +1,4 @@
+import { MAX_TRUSTED_DEVICES } from "@pylonsync/protocol";
 import { expect, test } from "bun:test";
 import { ANONYMOUS_IDENTITY } from "../../identity/identity.ts";
 import { RequestContext } from "../../request/context.ts";
@@ -45,4 +46,18 @@ test("a device is forgotten only by its user, or with all others", async () => {
   expect(await devices.list("ann")).toHaveLength(1);
   await devices.forget("ann");
   for (const set of [one, other]) expect(await devices.isTrusted(from(set), "ann")).toBe(false);
+});
+
+test("a further device replaces the one that has been trusted for longest", async () => {
+  await using scratch = scratchStore();
+  const { store, platform, advance } = scratch;
+  const devices = new TrustedDevices(store, platform, cookie);
+  const sets: string[] = [];
+  for (let count = 0; count <= MAX_TRUSTED_DEVICES; count += 1) {
+    sets.push(await devices.trust(from(), "ann"));
+    advance(1000);
+  }
+  expect(await devices.list("ann")).toHaveLength(MAX_TRUSTED_DEVICES);
+  const trusted = await Promise.all(sets.map((set) => devices.isTrusted(from(set), "ann")));
+  expect(trusted.indexOf(true)).toBe(1);
 });

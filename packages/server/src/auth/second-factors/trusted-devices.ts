@@ -1,3 +1,4 @@
+import { MAX_TRUSTED_DEVICES } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
 import type { RequestContext } from "../../request/context.ts";
 import type { Store } from "../../store/store.ts";
@@ -45,7 +46,14 @@ export class TrustedDevices {
       createdAt: now,
       expiresAt: now + LIFETIME_MS,
     };
-    await transactById(this.#store, (tx) => DEVICES.insert(tx, row));
+    await transactById(this.#store, async (tx) => {
+      const known = await DEVICES.select(tx, {
+        where: DEVICES.is("userId", userId),
+        order: [{ field: "createdAt", direction: "desc" }],
+      });
+      for (const { id } of known.slice(MAX_TRUSTED_DEVICES - 1)) await DEVICES.delete(tx, id);
+      await DEVICES.insert(tx, row);
+    });
     return this.#cookie.other(COOKIE, token, LIFETIME_MS);
   }
 

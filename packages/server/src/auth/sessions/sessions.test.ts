@@ -12,7 +12,7 @@ function open({ store, platform }: Scratch, idleMs?: number): Sessions {
     store,
     platform,
     ["the admin's token"],
-    idleMs === undefined ? undefined : () => idleMs,
+    idleMs === undefined ? {} : { idleMs: () => idleMs },
   );
 }
 
@@ -231,4 +231,31 @@ test("the sessions of a user are those that were created and not ended", async (
     }),
     { numRuns: 15 },
   );
+});
+
+test("a user has at most so many sessions: the one not used for longest ends", async () => {
+  await using scratch = scratchStore();
+  const { store, platform } = scratch;
+  const sessions = new Sessions(store, platform, [], { maxOfUser: 2 });
+  const ended: string[] = [];
+  sessions.onEnd((id) => ended.push(id));
+  const first = await sessions.create("ann", USER);
+  scratch.advance(1000);
+  const second = await sessions.create("ann", USER);
+  const [firstId, secondId] = [await idOf(sessions, first), await idOf(sessions, second)];
+  await sessions.create("ben", USER);
+  scratch.advance(120_000);
+  await sessions.identify(first);
+  const third = await sessions.create("ann", USER);
+  expect(ended).toEqual([secondId]);
+  await expect(sessions.identify(second)).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+  // A new token for a session is not another session.
+  scratch.advance(1000);
+  await sessions.rotate(await idOf(sessions, third), HOUR_MS);
+  expect((await sessions.list("ann")).map(({ id }) => id)).toContain(firstId);
+  expect(await sessions.list("ben")).toHaveLength(1);
+  // The session of a guest who signs in is one.
+  const guest = await sessions.createGuest(HOUR_MS, "");
+  await sessions.transfer(await idOf(sessions, guest.token), "ann", HOUR_MS);
+  expect(await sessions.list("ann")).toHaveLength(2);
 });

@@ -14,6 +14,7 @@ import { transactById, type RowOf } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { hashOf, isSameHash, newToken } from "../security/secrets.ts";
 import { userClaims } from "../users/user-claims.ts";
+import { IdentityCache } from "./identity-cache.ts";
 import { UserEpochs } from "./user-epochs.ts";
 
 const SESSIONS = SYSTEM_TABLES.sessions;
@@ -23,7 +24,6 @@ const { userClaims: USER_CLAIMS, mcpGrants: MCP_GRANTS } = SYSTEM_TABLES;
  * session is accepted after another replica ended it.
  */
 const CACHE_TTL_MS = 500;
-const MAX_CACHED = 10_000;
 /** The minimum time between two updates of a session's last use, in milliseconds. */
 const SEEN_EVERY_MS = 60_000;
 
@@ -70,6 +70,12 @@ export type SessionPatch = Partial<
   Pick<SessionInfo, "tenantId" | "roles" | "isTrustedDevice" | "claims">
 >;
 
+/** The limits of sessions. */
+export interface SessionLimits {
+  readonly idleMs?: () => number;
+  readonly maxOfUser?: number;
+}
+
 /**
  * Creates, finds and ends sessions. They are in the store, by the hash of their token, so any
  * replica knows all of them.
@@ -80,36 +86,35 @@ export class Sessions {
   readonly #newId: () => string;
   readonly #adminHashes: readonly string[];
   readonly #idleMs: () => number;
+  readonly #maxOfUser: number;
   readonly #epochs: UserEpochs;
   readonly #endListeners = new Set<(sessionId: string) => void>();
   readonly #changeListeners = new Set<(sessionId: string) => void>();
   readonly #userListeners = new Set<(userId: string) => void>();
-  /**
-   * By session id. It is only a cache: everything else is read from the store. `until` is a time of
-   * the monotonic clock, because setting the machine's clock back must not extend it.
-   */
-  readonly #identityCache = new Map<
-    string,
-    { readonly identity: Identity; readonly until: number }
-  >();
+  /** By session id. It is only a cache: everything else is read from the store. */
+  readonly #identityCache: IdentityCache;
   /** Grows whenever a session is ended or changed: a row that was read before is not cached. */
   #cacheGeneration = 0;
 
   /**
    * @param adminTokens the bearer of one of these tokens is the admin
-   * @param idleMs after how long without use a session ends, in milliseconds; Infinity for never
+   * @param limits.idleMs after how long without use a session ends, in milliseconds; Infinity for
+   *   never
+   * @param limits.maxOfUser the maximum number of sessions of a user
    */
   constructor(
     store: Store,
     platform: Platform,
     adminTokens: readonly string[],
-    idleMs: () => number = () => Infinity,
+    { idleMs = () => Infinity, maxOfUser = Infinity }: SessionLimits = {},
   ) {
     this.#store = store;
     this.#platform = platform;
     this.#newId = createIdFactory(platform.now, platform.random);
     this.#adminHashes = adminTokens.map(hashOf);
     this.#idleMs = idleMs;
+    this.#maxOfUser = maxOfUser;
+    this.#identityCache = new IdentityCache(platform);
     this.#epochs = new UserEpochs(store, platform);
     // A session may be ended or changed on any replica: the change log notifies all of them,
     // including this one.
@@ -205,11 +210,10 @@ export class Sessions {
 
   /** Returns the identity of a session if it was looked up a moment ago. */
   #cached(sessionId: string): Identity | undefined {
-    const cached = this.#identityCache.get(sessionId);
-    if (cached === undefined) return undefined;
-    const { now, monotonic } = this.#platform;
-    const isKept = cached.until > monotonic() && cached.identity.expiresAt > now();
-    return isKept ? cached.identity : undefined;
+    const identity = this.#identityCache.get(sessionId);
+    return identity !== undefined && identity.expiresAt > this.#platform.now()
+      ? identity
+      : undefined;
   }
 
   /**
@@ -381,8 +385,9 @@ export class Sessions {
    */
   async transfer(sessionId: string, userId: string, lifetimeMs: number): Promise<boolean> {
     const now = this.#platform.now();
-    const isThere = await transactById(this.#store, (tx) =>
-      this.#patch(tx, sessionId, {
+    const isThere = await transactById(this.#store, async (tx) => {
+      await this.#makeRoom(tx, userId);
+      return this.#patch(tx, sessionId, {
         userId,
         isGuest: false,
         tenantId: null,
@@ -392,8 +397,8 @@ export class Sessions {
         createdAt: now,
         seenAt: now,
         expiresAt: now + lifetimeMs,
-      }),
-    );
+      });
+    });
     this.#changed(sessionId);
     return isThere;
   }
@@ -432,6 +437,7 @@ export class Sessions {
 
   /** Deletes the rows of expired sessions. @returns the number of deleted rows */
   async forgetExpired(): Promise<number> {
+    this.#identityCache.forgetExpired();
     await this.#epochs.forgetOld();
     return this.#store.transact((tx) =>
       SESSIONS.deleteWhere(tx, SESSIONS.isUpTo("expiresAt", this.#platform.now())),
@@ -468,6 +474,7 @@ export class Sessions {
     kept?: { readonly publicId: string; readonly createdAt: number },
   ): Promise<void> {
     const now = this.#platform.now();
+    if (kept === undefined) await this.#makeRoom(tx, userId);
     await SESSIONS.insert(tx, {
       id: hashOf(token),
       userId,
@@ -482,6 +489,16 @@ export class Sessions {
       isTrustedDevice: options.isTrustedDevice ?? false,
       claims: options.claims ?? {},
     });
+  }
+
+  /** If a user has too many sessions, ends those that were not used for the longest time. */
+  async #makeRoom(tx: Transaction, userId: string): Promise<void> {
+    const where = SESSIONS.is("userId", userId);
+    const tooMany = (await SESSIONS.count(tx, where)) - this.#maxOfUser + 1;
+    if (tooMany <= 0) return;
+    const sessions = (await SESSIONS.select(tx, { where })).map(toInfo);
+    sessions.sort((a, b) => a.seenAt - b.seenAt);
+    for (const { id } of sessions.slice(0, tooMany)) await this.#delete(tx, id);
   }
 
   async #endAll(userId: string, closes: boolean, except: string | null): Promise<number> {
@@ -527,8 +544,7 @@ export class Sessions {
 
   #userChanged(userId: string): void {
     this.#cacheGeneration += 1;
-    for (const [id, { identity }] of this.#identityCache)
-      if (identity.caller.userId === userId) this.#identityCache.delete(id);
+    this.#identityCache.deleteWhere((caller) => caller.userId === userId);
     for (const listener of this.#userListeners) listener(userId);
   }
 
@@ -549,8 +565,7 @@ export class Sessions {
       await transactById(this.#store, (tx) => SESSIONS.update(tx, id, { seenAt: now }));
     const identity = toIdentity(info, await userClaims(this.#store, info.userId));
     if (this.#cacheGeneration !== generation) return identity;
-    if (this.#identityCache.size >= MAX_CACHED) this.#identityCache.clear();
-    this.#identityCache.set(id, { identity, until: readAt + Math.min(CACHE_TTL_MS, everyMs) });
+    this.#identityCache.set(id, identity, readAt + Math.min(CACHE_TTL_MS, everyMs));
     return identity;
   }
 }

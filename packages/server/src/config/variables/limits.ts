@@ -99,6 +99,20 @@ export const LIMITS_VARIABLES = {
     devFallback: 100_000,
     parse: whole(1, Number.MAX_SAFE_INTEGER),
   }),
+  PYLON_MAX_SESSIONS_PER_USER: variable({
+    wants: "a whole number from 1",
+    doc:
+      "The maximum number of sessions of a user. A further sign-in ends the session that was not " +
+      "used for the longest time.",
+    fallback: 100,
+    parse: whole(1, Number.MAX_SAFE_INTEGER),
+  }),
+  PYLON_MAX_ORGS_PER_USER: variable({
+    wants: "a whole number from 1",
+    doc: "The maximum number of organizations that a user owns. It can't create more.",
+    fallback: 100,
+    parse: whole(1, Number.MAX_SAFE_INTEGER),
+  }),
   PYLON_PING_SECS: variable({
     wants: "seconds from 4 to 120",
     doc:
