@@ -8,6 +8,8 @@ export interface Outlet {
   readonly transport: "websocket" | "sse" | "poll";
   /** Sends one message. @returns the bytes queued in memory because the reader is slow */
   write(text: string): number;
+  /** Sends several messages with one write; absent if the transport does that with all messages. */
+  writeTogether?(texts: readonly string[]): number;
   /** Sends a binary message, as `write` does; absent if the transport has none. */
   writeBytes?(bytes: Uint8Array): number;
   /** Resolves when the queue is empty, or the connection is closed. */
@@ -56,6 +58,9 @@ export interface Cursor {
  */
 const LAST_CHANCE_MS = 10_000;
 
+/** The length of held messages from which one more write is not noticeable. */
+const MAX_HELD_LENGTH = 16 * 1024;
+
 let connections = 0;
 
 /** One live connection: a caller, and the transport to it. */
@@ -71,6 +76,9 @@ export class Subscriber {
   readonly #limit: number;
   readonly #after: Platform["after"];
   readonly #topics = new Set<string>();
+  /** Messages that wait to be written together. */
+  #held: string[] = [];
+  #heldLength = 0;
   #open = true;
   #ending: "slow" | "resync" | null = null;
   /** How many bytes of those that it has not read do not count against the limit of the queue. */
@@ -117,8 +125,39 @@ export class Subscriber {
    * continues from its cursor.
    */
   send(text: string): void {
+    this.releaseHeld();
     if (!this.#open) return;
     if (this.#outlet.write(text) > this.#limit + this.#exemptBytes) this.#cutOff();
+  }
+
+  /**
+   * Holds a message until `releaseHeld`, or until anything else is sent: one write costs as much as
+   * dozens of messages. Its publisher releases it at the latest at the end of the event loop turn.
+   *
+   * @returns the publisher that must be told to release it; null if the message was sent at once
+   */
+  hold(text: string): TopicPublisher | null {
+    const { topics } = this.#outlet;
+    if (!this.#open) return null;
+    if (topics === null || this.#outlet.writeTogether === undefined) {
+      this.send(text);
+      return null;
+    }
+    this.#held.push(text);
+    this.#heldLength += text.length;
+    if (this.#held.length === 1) topics.publisher.holds(this);
+    if (this.#heldLength >= MAX_HELD_LENGTH) this.releaseHeld();
+    return topics.publisher;
+  }
+
+  /** Sends the held messages. */
+  releaseHeld(): void {
+    if (this.#held.length === 0) return;
+    const texts = this.#held;
+    this.#held = [];
+    this.#heldLength = 0;
+    const waiting = this.#outlet.writeTogether?.(texts) ?? 0;
+    if (waiting > this.#limit + this.#exemptBytes) this.#cutOff();
   }
 
   /**
@@ -127,6 +166,7 @@ export class Subscriber {
    * ever.
    */
   sendRequested(text: string): void {
+    this.releaseHeld();
     if (!this.#open) return;
     const waiting = this.#outlet.write(text);
     if (waiting === 0) return;
@@ -140,6 +180,7 @@ export class Subscriber {
    * larger: the sender waits until the previous ones were read.
    */
   sendBytes(bytes: Uint8Array): void {
+    this.releaseHeld();
     if (!this.#open || this.#outlet.writeBytes === undefined) return;
     const waiting = this.#outlet.writeBytes(bytes);
     if (waiting === 0) return;
@@ -182,6 +223,7 @@ export class Subscriber {
 
   /** For catching up: waits until the reader has read what was sent. */
   drained(): Promise<void> {
+    this.releaseHeld();
     return this.#outlet.drained();
   }
 
@@ -197,6 +239,7 @@ export class Subscriber {
   }
 
   close(code: CloseCode, reason: string): void {
+    this.releaseHeld();
     if (!this.#open) return;
     this.#leaveTopics();
     this.#open = false;
@@ -205,6 +248,7 @@ export class Subscriber {
 
   /** The connection was closed. */
   closed(): void {
+    this.#held = [];
     this.#leaveTopics();
     this.#open = false;
   }
