@@ -1,72 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { ANONYMOUS_IDENTITY } from "../identity/identity.ts";
 import { BroadcastGroup } from "./broadcast-group.ts";
-import { systemPlatform } from "../platform.ts";
-import { Subscriber, type Outlet } from "./subscriber.ts";
-import { TopicPublisher } from "./topic-publisher.ts";
-import { queuesOf } from "./testing/queues-of.ts";
-
-/** A listener's sockets, with a runtime that publishes to those that are in a topic. */
-class Sockets {
-  readonly #topics = new Map<string, Set<string[]>>();
-  published = 0;
-  /** What is done in the next turn. */
-  readonly #soon: (() => void)[] = [];
-  readonly publisher = new TopicPublisher(
-    (topic, text) => {
-      this.published += 1;
-      for (const heard of this.#topics.get(topic) ?? []) heard.push(text);
-    },
-    (work) => this.#soon.push(work),
-  );
-
-  nextTurn(): void {
-    for (const work of this.#soon.splice(0)) work();
-  }
-
-  open(options: { readonly backlog?: () => number } = {}): {
-    readonly subscriber: Subscriber;
-    readonly heard: string[];
-  } {
-    const heard: string[] = [];
-    const outlet: Outlet = {
-      transport: "websocket",
-      write: (text) => (heard.push(text), 0),
-      queued: options.backlog ?? (() => 0),
-      drained: () => Promise.withResolvers<void>().promise,
-      close: () => undefined,
-      terminate: () => undefined,
-      topics: {
-        publisher: this.publisher,
-        enter: (topic) =>
-          void this.#topics.set(topic, (this.#topics.get(topic) ?? new Set()).add(heard)),
-        leave: (topic) => void this.#topics.get(topic)?.delete(heard),
-      },
-    };
-    return {
-      subscriber: new Subscriber(ANONYMOUS_IDENTITY, outlet, queuesOf(1000), systemPlatform),
-      heard,
-    };
-  }
-}
-
-function streamSubscriber(heard: string[]): Subscriber {
-  return new Subscriber(
-    ANONYMOUS_IDENTITY,
-    {
-      transport: "sse",
-      topics: null,
-      write: (text) => (heard.push(text), 0),
-      queued: () => 0,
-      drained: () => Promise.resolve(),
-      close: () => undefined,
-      terminate: () => undefined,
-    },
-    queuesOf(1000),
-    systemPlatform,
-  );
-}
+import { Sockets, streamSubscriber } from "./testing/sockets.ts";
 
 test("a member of a group hears each text once, and no one else does", () => {
   const steps = fc.array(fc.tuple(fc.nat(39), fc.boolean()), { maxLength: 200 });

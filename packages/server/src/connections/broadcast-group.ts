@@ -1,3 +1,4 @@
+import type { Outbox } from "./outbox.ts";
 import type { Subscriber } from "./subscriber.ts";
 import type { TopicPublisher } from "./topic-publisher.ts";
 
@@ -46,8 +47,12 @@ export class BroadcastGroup implements Iterable<Subscriber> {
     for (const subscriber of [...this.#subscribers]) this.delete(subscriber);
   }
 
-  /** Sends a message to all connections. */
-  send(text: string): void {
+  /**
+   * Sends a message to all connections.
+   *
+   * @param outbox holds the messages to connections that are written to one by one
+   */
+  send(text: string, outbox?: Outbox): void {
     const topic = this.#topic;
     const reached = new Set<TopicPublisher | null>();
     let count = 0;
@@ -59,7 +64,9 @@ export class BroadcastGroup implements Iterable<Subscriber> {
         }
     if (count === this.#subscribers.size) return;
     for (const subscriber of this.#subscribers)
-      if (!reached.has(subscriber.publisher)) subscriber.send(text);
+      if (!reached.has(subscriber.publisher))
+        if (outbox === undefined) subscriber.send(text);
+        else outbox.send(subscriber, text);
   }
 
   #join(subscriber: Subscriber, topic: string): void {

@@ -9,6 +9,8 @@ export interface Outlet {
   readonly transport: "websocket" | "sse" | "poll";
   /** Sends one message. @returns the bytes queued in memory because the reader is slow */
   write(text: string): number;
+  /** Sends several messages with one write; absent if the transport does that with all messages. */
+  writeTogether?(texts: readonly string[]): number;
   /** Sends a binary message, as `write` does; absent if the transport has none. */
   writeBytes?(bytes: Uint8Array): number;
   /** The bytes queued in memory because the reader is slow; 0 after the connection was closed. */
@@ -59,6 +61,8 @@ const LAST_CHANCE_MS = 10_000;
 
 /** A queue of up to this size is not counted among those of its network, in bytes. */
 const UNCOUNTED_BYTES = 16 * 1024;
+/** The length of held messages from which one more write is not noticeable. */
+const MAX_HELD_LENGTH = 16 * 1024;
 
 let connections = 0;
 
@@ -75,6 +79,9 @@ export class Subscriber implements QueuedReader {
   readonly #queues: SendQueues;
   readonly #after: Platform["after"];
   readonly #topics = new Set<string>();
+  /** Messages that wait to be written together. */
+  #held: string[] = [];
+  #heldLength = 0;
   #open = true;
   #ending: "slow" | "resync" | null = null;
   /** How many bytes of those that it has not read do not count against the limit of the queue. */
@@ -123,9 +130,40 @@ export class Subscriber implements QueuedReader {
    * commit, is sent as if it had been requested.
    */
   send(text: string): void {
+    this.releaseHeld();
     if (!this.#open) return;
     if (text.length > this.#queues.perReader) return this.sendRequested(text);
     this.#queue(this.#outlet.write(text));
+  }
+
+  /**
+   * Holds a message until `releaseHeld`, or until anything else is sent: one write costs as much as
+   * dozens of messages. Its publisher releases it at the latest at the end of the event loop turn.
+   *
+   * @returns the publisher that must be told to release it; null if the message was sent at once
+   */
+  hold(text: string): TopicPublisher | null {
+    if (!this.#open) return null;
+    const { topics } = this.#outlet;
+    const canHold = this.#outlet.writeTogether !== undefined;
+    if (topics === null || !canHold || text.length > this.#queues.perReader) {
+      this.send(text);
+      return null;
+    }
+    this.#held.push(text);
+    this.#heldLength += text.length;
+    if (this.#held.length === 1) topics.publisher.holds(this);
+    if (this.#heldLength >= MAX_HELD_LENGTH) this.releaseHeld();
+    return topics.publisher;
+  }
+
+  /** Sends the held messages. */
+  releaseHeld(): void {
+    if (this.#held.length === 0 || !this.#open) return;
+    const texts = this.#held;
+    this.#held = [];
+    this.#heldLength = 0;
+    this.#queue(this.#outlet.writeTogether?.(texts) ?? 0);
   }
 
   /**
@@ -134,6 +172,7 @@ export class Subscriber implements QueuedReader {
    * ever.
    */
   sendRequested(text: string): void {
+    this.releaseHeld();
     if (!this.#open) return;
     const waiting = this.#outlet.write(text);
     if (waiting === 0) return;
@@ -148,6 +187,7 @@ export class Subscriber implements QueuedReader {
    * larger: the sender waits until the previous ones were read.
    */
   sendBytes(bytes: Uint8Array): void {
+    this.releaseHeld();
     if (!this.#open || this.#outlet.writeBytes === undefined) return;
     const waiting = this.#outlet.writeBytes(bytes);
     if (waiting === 0) return;
@@ -222,6 +262,7 @@ export class Subscriber implements QueuedReader {
 
   /** For catching up: waits until the reader has read what was sent. */
   async drained(): Promise<void> {
+    this.releaseHeld();
     do await this.#outlet.drained();
     while (this.#outlet.queued() > 0);
   }
@@ -238,6 +279,7 @@ export class Subscriber implements QueuedReader {
   }
 
   close(code: CloseCode, reason: string): void {
+    this.releaseHeld();
     if (!this.#open) return;
     this.#leaveTopics();
     this.#open = false;
@@ -247,6 +289,7 @@ export class Subscriber implements QueuedReader {
 
   /** The connection was closed. */
   closed(): void {
+    this.#held = [];
     this.#leaveTopics();
     this.#open = false;
   }

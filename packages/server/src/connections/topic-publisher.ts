@@ -7,6 +7,8 @@ const UNCHECKED_BYTES = 32 * 1024;
  * the sockets at its end, so that until then no queue shows them.
  */
 const TURN_BYTES = 32 * 1024;
+/** The number of readers with held messages from which these are sent. */
+const MAX_HOLDING = 1_000;
 
 /**
  * Sends one message to many sockets with one call of the runtime. The runtime silently drops
@@ -16,6 +18,8 @@ export class TopicPublisher {
   readonly #publish: (topic: string, text: string) => void;
   readonly #soon: (work: () => void) => void;
   readonly #readers = new Set<Subscriber>();
+  readonly #holding = new Set<Subscriber>();
+  #isReleasing = false;
   #unchecked = 0;
   #inTurn = 0;
 
@@ -34,8 +38,29 @@ export class TopicPublisher {
     this.#readers.delete(reader);
   }
 
+  /** The reader has held messages, which are sent at the end of the turn, or with `releaseHeld`. */
+  holds(reader: Subscriber): void {
+    this.#holding.add(reader);
+    if (this.#holding.size > MAX_HOLDING) return this.releaseHeld();
+    if (this.#isReleasing) return;
+    this.#isReleasing = true;
+    this.#soon(() => {
+      this.#isReleasing = false;
+      this.releaseHeld();
+    });
+  }
+
+  /** Sends the held messages of all readers. */
+  releaseHeld(): void {
+    if (this.#holding.size === 0) return;
+    for (const reader of this.#holding) reader.releaseHeld();
+    this.#holding.clear();
+  }
+
   /** @returns false if each must be sent to: the message, or the volume of this turn, is large */
   publish(topic: string, text: string): boolean {
+    // They precede this message.
+    this.releaseHeld();
     const bytes = Buffer.byteLength(text);
     if (this.#inTurn + bytes > TURN_BYTES) return false;
     if (this.#inTurn === 0)

@@ -15,6 +15,8 @@ import {
 /** The members of a server's WebSocket that are needed here. */
 export interface ServerSocket {
   sendText(text: string): number;
+  /** Writes what is sent meanwhile together. */
+  cork(send: () => void): unknown;
   sendBinary(bytes: Uint8Array): number;
   getBufferedAmount(): number;
   close(code?: number, reason?: string): void;
@@ -59,6 +61,17 @@ class SocketOutlet implements Outlet {
 
   write(text: string): number {
     return this.#waitingAfter(this.#socket.sendText(text));
+  }
+
+  writeTogether(texts: readonly string[]): number {
+    const [first = ""] = texts;
+    if (texts.length === 1) return this.write(first);
+    let isDropped = false;
+    this.#socket.cork(() => {
+      for (const text of texts) isDropped ||= this.#socket.sendText(text) === 0;
+    });
+    // What the last write could not send is known only now.
+    return isDropped ? Infinity : this.#socket.getBufferedAmount();
   }
 
   writeBytes(bytes: Uint8Array): number {

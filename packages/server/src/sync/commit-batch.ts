@@ -1,5 +1,6 @@
 import { MAX_RESULT_BYTES } from "@pylonsync/protocol";
 import type { BroadcastGroup } from "../connections/broadcast-group.ts";
+import type { Outbox } from "../connections/outbox.ts";
 import type { Subscriber } from "../connections/subscriber.ts";
 import type { Effect } from "./delivery.ts";
 import type { Subscription } from "./subscriptions/subscription.ts";
@@ -68,17 +69,21 @@ export class CommitBatch {
    * Sends everything: one message per row to replicas (version 1), one for all rows to members.
    *
    * @param seq the number of the last change
+   * @param outbox receives the messages to single connections; the caller flushes it
    * @returns the number of messages, and the subscriptions that the commit changes too much to be
    *   sent in one message: they must be read again
    */
-  send(seq: number): { readonly sent: number; readonly tooLarge: readonly Subscription[] } {
+  send(
+    seq: number,
+    outbox: Outbox,
+  ): { readonly sent: number; readonly tooLarge: readonly Subscription[] } {
     const tooLarge: Subscription[] = [];
-    const sent = this.#sendToReplicas() + this.#sendToMembers(seq, tooLarge);
+    const sent = this.#sendToReplicas(outbox) + this.#sendToMembers(seq, outbox, tooLarge);
     this.#bySubscription.clear();
     return { sent, tooLarge };
   }
 
-  #sendToReplicas(): number {
+  #sendToReplicas(outbox: Outbox): number {
     const effects: NetEffect[] = [];
     for (const [{ replicas }, netEffects] of this.#bySubscription)
       if (replicas.size > 0)
@@ -86,13 +91,13 @@ export class CommitBatch {
     if (effects.length > 1) effects.sort((a, b) => a.message.event.seq - b.message.event.seq);
     let sent = 0;
     for (const { subscription, message } of effects) {
-      subscription.replicas.send(message.text);
+      subscription.replicas.send(message.text, outbox);
       sent += subscription.replicas.size;
     }
     return sent;
   }
 
-  #sendToMembers(seq: number, tooLarge: Subscription[]): number {
+  #sendToMembers(seq: number, outbox: Outbox, tooLarge: Subscription[]): number {
     const fragments: { readonly members: BroadcastGroup; readonly text: string }[] = [];
     for (const [subscription, nets] of this.#bySubscription) {
       const { members } = subscription;
@@ -104,7 +109,7 @@ export class CommitBatch {
     const [first] = fragments;
     if (first === undefined) return 0;
     if (fragments.length === 1) {
-      first.members.send(commitText(seq, first.text));
+      first.members.send(commitText(seq, first.text), outbox);
       return first.members.size;
     }
     const parts = new Map<Subscriber, string>();
@@ -117,7 +122,7 @@ export class CommitBatch {
     for (const [subscriber, changes] of parts) {
       let message = messages.get(changes);
       if (message === undefined) messages.set(changes, (message = commitText(seq, changes)));
-      subscriber.send(message);
+      outbox.send(subscriber, message);
     }
     return parts.size;
   }

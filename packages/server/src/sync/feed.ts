@@ -10,6 +10,7 @@ import { DeliveryQueue, type DeliverySteps } from "./delivery-queue.ts";
 import type { LiveFunctionCalls } from "./live-functions/calls.ts";
 import { LiveQueries } from "./live/live-queries.ts";
 import type { SocketPushes } from "./live/socket-pushes.ts";
+import { Outbox } from "../connections/outbox.ts";
 import { ConnectionIndex } from "../connections/connection-index.ts";
 import { replicaEpoch } from "./replica-epoch.ts";
 import { ReplicaJoin, type ReplicaJoinOptions } from "./replica-join.ts";
@@ -63,6 +64,7 @@ export class Feed implements ConnectionHub {
   readonly #registry: SubscriptionRegistry;
   readonly #delivery: Delivery;
   readonly #batch = new CommitBatch();
+  readonly #outbox = new Outbox();
   readonly #live: LiveQueries;
   /** The same connections, by user and by tenant. */
   readonly connections = new ConnectionIndex();
@@ -128,11 +130,14 @@ export class Feed implements ConnectionHub {
       },
       send: async (position) => {
         await this.#live.refill(this.#batch);
-        const { sent, tooLarge } = this.#batch.send(position);
+        const { sent, tooLarge } = this.#batch.send(position, this.#outbox);
         this.#delivered += sent;
         for (const subscription of tooLarge) this.#live.reload(subscription);
       },
-      finished: () => this.#live.runFunctions(),
+      finished: () => {
+        this.#outbox.flush();
+        this.#live.runFunctions();
+      },
       delivered: (at) => this.#observer.delivered(this.#now() - at),
       failed: (error) => {
         this.#observer.failed(error);
