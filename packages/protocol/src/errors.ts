@@ -7,6 +7,7 @@ import { isNumber, isString, objectOf, type Guarded } from "./guard.ts";
 export const ERROR_STATUS = {
   // the request
   INVALID_JSON: 400,
+  INVALID_CSV: 400,
   INVALID_DATA: 400,
   INVALID_COLUMN: 400,
   INVALID_QUERY: 400,

@@ -255,7 +255,7 @@ class Server implements PylonServer {
       platform: this.#platform,
       startTimeoutMs: config.dev ? 0 : DATABASE_START_TIMEOUT_MS,
       onCopy: () =>
-        this.#log.warn("the database is a copy of another one: clients load a new snapshot"),
+        this.#log.warn("the database was restored, or is a copy: clients load a new snapshot"),
       onState: (state, error) => {
         if (state === "back") this.#log.info("database is back");
         else

@@ -1,30 +1,10 @@
 import { readFileSync } from "node:fs";
-import { basename } from "node:path";
-import { counted } from "../counted.ts";
 import { defineCommand } from "../command.ts";
-import { CommandError, EXIT, type Output } from "../output.ts";
+import { sayReport, type ImportReport } from "../import-report.ts";
+import { CommandError, EXIT } from "../output.ts";
 import { AdminClient, URL_OPTION } from "../remote/admin-client.ts";
 
 const DEFAULT_FILE = "seed.json";
-
-/** The response of `/api/import`. */
-interface Imported {
-  readonly imported: number;
-  readonly updated: number;
-  readonly failed: number;
-  readonly by_entity: readonly {
-    readonly entity: string;
-    readonly inserted: number;
-    readonly updated: number;
-    readonly failed: number;
-  }[];
-  readonly errors: readonly {
-    readonly line: number;
-    readonly entity: string;
-    readonly code: string;
-    readonly message: string;
-  }[];
-}
 
 /** `pylon seed`: writes the rows of a file into a running server's database. */
 export const seed = defineCommand({
@@ -48,8 +28,8 @@ export const seed = defineCommand({
     const body = JSON.stringify({ entities: rowsOf(file) });
     const client = new AdminClient(options.url, env);
     const path = `/api/import${options.upsert ? "?mode=upsert" : ""}`;
-    const result: Imported = await (await client.send("POST", path, body)).json();
-    say(result, file, output);
+    const result: ImportReport = await (await client.send("POST", path, body)).json();
+    sayReport(result, file, output, ({ line, entity }) => `row ${line} of ${entity}`);
     output.json({ code: result.failed === 0 ? "SEED_OK" : "SEED_PARTIAL", ...result });
     return result.failed === 0 ? EXIT.OK : EXIT.FAILED;
   },
@@ -77,15 +57,4 @@ function rowsOf(file: string): unknown {
     "SEED_INVALID_JSON",
     `${file} must contain a list of rows for each entity, as in {"Todo": [{"title": "Buy milk"}]}.`,
   );
-}
-
-function say({ by_entity: entities, errors, failed }: Imported, file: string, out: Output): void {
-  for (const { entity, inserted, updated } of entities)
-    out.say(
-      `${entity}: ${counted(inserted, "row")} inserted${updated > 0 ? `, ${updated} updated` : ""}`,
-    );
-  for (const { line, entity, code, message } of errors)
-    out.warn(`pylon: ${basename(file)}: row ${line} of ${entity}: ${code}: ${message}`);
-  if (failed > errors.length)
-    out.warn(`pylon: and ${failed - errors.length} more rows were rejected.`);
 }

@@ -13,6 +13,16 @@ export const URL_OPTION = {
 const TIMEOUT_MS = 10_000;
 const BODY_TIMEOUT_MS = 600_000;
 
+/** The options of a request. */
+interface Ask {
+  /** The response may take as long as it takes. */
+  readonly staysOpen?: boolean;
+  readonly body?: string | Blob;
+  /** The media type of the body; default JSON. */
+  readonly type?: string;
+  readonly accept?: string;
+}
+
 /** Calls a running server as its admin. */
 export class AdminClient {
   readonly url: string;
@@ -37,8 +47,21 @@ export class AdminClient {
   }
 
   /** @throws CommandError ADMIN_UNREACHABLE, ADMIN_REFUSED */
-  get(path: string, options: { readonly staysOpen?: boolean } = {}): Promise<Response> {
+  get(
+    path: string,
+    options: { readonly staysOpen?: boolean; readonly accept?: string } = {},
+  ): Promise<Response> {
     return this.#ask("GET", path, options);
+  }
+
+  /**
+   * Sends a file of any size, as a stream.
+   *
+   * @param type its media type
+   * @throws CommandError ADMIN_UNREACHABLE, ADMIN_REFUSED
+   */
+  upload(path: string, file: Blob, type: string): Promise<Response> {
+    return this.#ask("POST", path, { body: file, type });
   }
 
   /**
@@ -51,11 +74,7 @@ export class AdminClient {
     return this.#ask(method, path, body === undefined ? {} : { body });
   }
 
-  async #ask(
-    method: string,
-    path: string,
-    options: { readonly staysOpen?: boolean; readonly body?: string },
-  ): Promise<Response> {
+  async #ask(method: string, path: string, options: Ask): Promise<Response> {
     const abort = new AbortController();
     const timeoutMs = options.body === undefined ? TIMEOUT_MS : BODY_TIMEOUT_MS;
     const timer = setTimeout(() => abort.abort(), timeoutMs);
@@ -66,8 +85,10 @@ export class AdminClient {
         method,
         headers: {
           Authorization: `Bearer ${this.#token}`,
-          Accept: "*/*",
-          ...(options.body === undefined ? {} : { "Content-Type": "application/json" }),
+          Accept: options.accept ?? "*/*",
+          ...(options.body === undefined
+            ? {}
+            : { "Content-Type": options.type ?? "application/json" }),
         },
         body: options.body ?? null,
         redirect: "manual",

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
 import { ADMIN } from "../identity/identity.ts";
 import { Importer, type ImportMode, type ImportReport } from "./import-rows.ts";
-import type { ImportItem } from "./import-source.ts";
+import type { ImportItem, ImportRow, UnreadableLine } from "./import-source.ts";
 import { openAppData, type AppData } from "./testing/app-data.ts";
 
 const manifest = buildManifest({
@@ -39,7 +39,7 @@ async function run(
   return { report: importer.report, error };
 }
 
-const item: fc.Arbitrary<Omit<ImportItem, "line">> = fc.oneof(
+const item: fc.Arbitrary<Omit<ImportRow, "line"> | Omit<UnreadableLine, "line">> = fc.oneof(
   fc.record({
     entity: fc.constantFrom("Item", "Other", "Nothing"),
     row: fc.oneof(
@@ -57,7 +57,7 @@ const item: fc.Arbitrary<Omit<ImportItem, "line">> = fc.oneof(
 );
 const items = fc
   .array(item, { maxLength: 12 })
-  .map((all) => all.map((made, index) => ({ ...made, line: index + 1 }) as ImportItem));
+  .map((all) => all.map((made, index) => ({ ...made, line: index + 1 })));
 
 /** The expected result of an import, row by row. */
 function expectedOf(

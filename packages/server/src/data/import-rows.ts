@@ -13,6 +13,8 @@ export type ImportMode = "insert" | "upsert";
 
 interface ImportError {
   readonly line: number;
+  /** Of a file with columns, if the failure is about one. */
+  readonly column?: number | undefined;
   readonly entity?: string | undefined;
   readonly id?: string | undefined;
   readonly code: string;
@@ -96,8 +98,10 @@ export class Importer {
     for (const item of items) {
       if ("row" in item) this.#record(item, byRow.get(item));
       else {
-        this.#nameless += 1;
-        this.#fail({ line: item.line }, item.error);
+        const { line, entity, column, error } = item;
+        if (entity === undefined) this.#nameless += 1;
+        else this.#countsOf(entity).failed += 1;
+        this.#fail({ line, ...given({ column, entity }) }, error);
       }
     }
   }
@@ -118,7 +122,10 @@ export class Importer {
     };
   }
 
-  #record({ line, entity, row }: ImportRow, outcome: PieceOutcome<Written> | undefined): void {
+  #record(
+    { line, entity, row, columns }: ImportRow,
+    outcome: PieceOutcome<Written> | undefined,
+  ): void {
     if (outcome !== undefined && !("error" in outcome)) {
       this.#countsOf(entity)[outcome.committed.result] += 1;
       return;
@@ -130,10 +137,10 @@ export class Importer {
     if (refusal.code === "ENTITY_NOT_FOUND") this.#nameless += 1;
     else this.#countsOf(entity).failed += 1;
     const { id } = split(row);
-    this.#fail(
-      { line, entity, ...(typeof id === "string" ? { id: id.slice(0, 80) } : {}) },
-      refusal,
-    );
+    // Of a value inside of a field, such as tags[0], it is the field's column.
+    const column = columns?.get(refusal.field?.split(/[.[]/)[0] ?? "");
+    const shownId = typeof id === "string" ? id.slice(0, 80) : undefined;
+    this.#fail({ line, entity, ...given({ column, id: shownId }) }, refusal);
   }
 
   #countsOf(entity: string): EntityCounts {
@@ -143,12 +150,19 @@ export class Importer {
   }
 
   #fail(
-    at: Pick<ImportError, "line" | "entity" | "id">,
+    at: Pick<ImportError, "line" | "column" | "entity" | "id">,
     { code, message, field }: PylonError,
   ): void {
     if (this.#errors.length >= MAX_IMPORT_ERRORS) return;
     this.#errors.push({ ...at, code, message, ...(field === undefined ? {} : { field }) });
   }
+}
+
+/** Leaves out what is undefined. */
+function given<T extends object>(parts: T): Partial<T> {
+  return Object.fromEntries(
+    Object.entries(parts).filter(([, value]) => value !== undefined),
+  ) as Partial<T>;
 }
 
 /** An invalid id is rejected by the insert. */

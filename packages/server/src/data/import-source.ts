@@ -12,11 +12,17 @@ export interface ImportRow {
   readonly line: number;
   readonly entity: string;
   readonly row: unknown;
+  /** Of a file with columns: the place of each field, counted from 1. */
+  readonly columns?: ReadonlyMap<string, number>;
 }
 
 /** A part of the body that contains no row; the rest is still read. */
 export interface UnreadableLine {
   readonly line: number;
+  /** If the whole body is about one. */
+  readonly entity?: string;
+  /** The place of the mistake in the line, in a file with columns. */
+  readonly column?: number;
   readonly error: PylonError;
 }
 
@@ -203,7 +209,8 @@ function joined(head: Uint8Array, tail: Uint8Array): Uint8Array {
   return head.length === 0 ? tail : Buffer.concat([head, tail]);
 }
 
-function refuseLargeRow(bytes: number): void {
+/** @throws PylonError PAYLOAD_TOO_LARGE */
+export function refuseLargeRow(bytes: number): void {
   if (bytes <= BODY_LIMITS.rows) return;
   throw new PylonError(
     "PAYLOAD_TOO_LARGE",

@@ -113,3 +113,22 @@ test("an entity that does not exist can't be exported", async () => {
     body: { error: { code: "ENTITY_NOT_FOUND" } },
   });
 });
+
+test("one entity is exported and imported as CSV, and only one", async () => {
+  await app.clear();
+  await insert({
+    Item: [{ id: "a", n: 1, note: "" } as never, { id: "b", n: 2, note: null } as never],
+  });
+  const params = { entity: "Item" };
+  const csv = { accept: "text/csv" };
+  const call = { caller: ADMIN, params, headers: csv };
+  const file = await readStream(routes, "GET", "/api/export/:entity", call);
+  expect(file).toBe('id,n,note\n"a",1,""\n"b",2,\n');
+  expect(
+    await callRoute(routes, "GET", "/api/export", { caller: ADMIN, headers: csv }),
+  ).toMatchObject({ status: 400, body: { error: { code: "INVALID_QUERY" } } });
+  const json = { caller: ADMIN, params, headers: { "content-type": "application/json" } };
+  expect(
+    await callRoute(routes, "POST", "/api/import/:entity", { ...json, body: {} }),
+  ).toMatchObject({ status: 400, body: { error: { code: "INVALID_CSV" } } });
+});

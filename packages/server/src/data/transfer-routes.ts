@@ -7,12 +7,15 @@ import type { Entity } from "../schema/schema.ts";
 import { isFull } from "../store/row-size.ts";
 import type { Reader, StoredRow } from "../store/store.ts";
 import { Importer, type ImportMode } from "./import-rows.ts";
-import { rowsOfBody, rowsOfLines } from "./import-source.ts";
+import { csvLines } from "./csv-lines.ts";
+import { rowsOfCsv } from "./csv-source.ts";
+import { rowsOfBody, rowsOfLines, type ImportItem } from "./import-source.ts";
 import { idAfter } from "./reads.ts";
 import type { DataServices } from "./routes.ts";
 
 const CHUNK = 1000;
 const NDJSON = "application/x-ndjson";
+const CSV = "text/csv";
 
 /** Exports and imports all rows, without holding all of them in memory on either side. */
 export function transferRoutes(services: DataServices): Route[] {
@@ -21,30 +24,75 @@ export function transferRoutes(services: DataServices): Route[] {
     const model = services.model();
     const entities = one === undefined ? model.schema.entities : [model.entity(one)];
     const reader = services.reader(context);
+    if (context.request.headers.get("accept")?.includes(CSV) === true)
+      return csvAnswer(context, reader, entities);
     return context.request.headers.get("accept")?.includes(NDJSON) === true
       ? new StreamAnswer(lines(reader, entities), NDJSON)
       : new StreamAnswer(document(reader, entities, services.platform.now()));
   };
 
-  const importRows = async (context: RequestContext): Promise<Answer> => {
+  const importFrom = async (
+    context: RequestContext,
+    items: AsyncIterable<ImportItem>,
+  ): Promise<Answer> => {
     const importer = new Importer(services.committer, context.caller, modeOf(context));
-    const isLines = context.request.headers.get("content-type")?.includes(NDJSON) === true;
-    const chunks = chunksOf(context.request);
     try {
-      await importer.run(isLines ? rowsOfLines(chunks) : rowsOfBody(chunks), () =>
-        context.confirm(),
-      );
+      await importer.run(items, () => context.confirm());
     } catch (error) {
       throw withReport(error, importer);
     }
     return json(importer.report);
   };
 
+  const importRows = (context: RequestContext): Promise<Answer> => {
+    const chunks = chunksOf(context.request);
+    return importFrom(
+      context,
+      isOfType(context, NDJSON) ? rowsOfLines(chunks) : rowsOfBody(chunks),
+    );
+  };
+
+  const importCsv = (context: RequestContext): Promise<Answer> => {
+    if (isOfType(context, "json"))
+      throw new PylonError("INVALID_CSV", "The rows of one entity are imported as CSV.", {
+        hint: "Send JSON to POST /api/import.",
+      });
+    const entity = services.model().entity(context.params["entity"] ?? "");
+    return importFrom(context, rowsOfCsv(chunksOf(context.request), entity));
+  };
+
   return [
     { method: "GET", path: "/api/export", access: "admin", handle: exportRows },
     { method: "GET", path: "/api/export/:entity", access: "admin", handle: exportRows },
     { method: "POST", path: "/api/import", body: "stream", access: "admin", handle: importRows },
+    {
+      method: "POST",
+      path: "/api/import/:entity",
+      body: "stream",
+      access: "admin",
+      handle: importCsv,
+    },
   ];
+}
+
+function isOfType({ request }: RequestContext, type: string): boolean {
+  return request.headers.get("content-type")?.includes(type) === true;
+}
+
+/** @throws PylonError INVALID_QUERY for more than one entity */
+function csvAnswer(
+  context: RequestContext,
+  reader: Reader,
+  entities: readonly Entity[],
+): StreamAnswer {
+  const [entity] = entities;
+  if (entity === undefined || context.params["entity"] === undefined)
+    throw new PylonError("INVALID_QUERY", "A CSV file has the rows of one entity.", {
+      hint: "Request GET /api/export/Todo.",
+    });
+  const isForSpreadsheet = context.query("for") === "spreadsheet";
+  const text = csvLines(entity, pagesOf(reader, entity), { isForSpreadsheet });
+  return new StreamAnswer(text, `${CSV};charset=utf-8`);
 }
 
 /** @throws PylonError INVALID_QUERY */

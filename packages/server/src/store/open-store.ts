@@ -22,7 +22,7 @@ export interface OpenOptions {
   readonly loadPostgresDdl?: (() => Promise<readonly string[]>) | undefined;
   readonly platform?: Platform | undefined;
   /**
-   * Called if the database turns out to be a copy of another one, such as a restored dump: its
+   * Called if the database turns out to have been restored, or to be a copy of another one: its
    * clients load a new snapshot.
    */
   readonly onCopy?: (() => void) | undefined;

@@ -31,7 +31,7 @@ export interface PostgresOptions {
    * itself.
    */
   readonly onState: (state: DatabaseState, error?: unknown) => void;
-  /** Called if the database is a copy of another one, so that its change log was renewed. */
+  /** Called if the database was restored, or is a copy, so that its change log was renewed. */
   readonly onCopy?: (() => void) | undefined;
   /** Notified of each statement. */
   readonly observer?: QueryObserver | null | undefined;

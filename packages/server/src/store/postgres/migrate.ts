@@ -35,6 +35,10 @@ const DATABASE = `SELECT oid::text AS oid,
     has_function_privilege(${PG_CONTROL}, 'execute') AS may_ask
   FROM pg_database WHERE datname = current_database()`;
 const CLUSTER = "SELECT system_identifier::text AS id FROM pg_control_system()";
+/** A dump that is restored in place creates the table again, with another oid. */
+const LOG_TABLE = `SELECT '"_pylon_log"'::regclass::oid::text AS id`;
+/** A cluster that was restored to an earlier time, or failed over, continues on a new timeline. */
+const TIMELINE = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8) AS id";
 /** Whether the log is of a cluster with higher transaction ids. */
 const IS_AHEAD = `SELECT numbered_below > pg_snapshot_xmax(pg_current_snapshot()) AS is_ahead
   FROM "_pylon_log"`;
@@ -46,7 +50,7 @@ const OLDEST_SERVER = 140_000;
  * version.
  *
  * @param extraDdl the statements of features whose state is not in rows; see PostgresOptions
- * @returns whether it renewed the change log, because the database is a copy of another one
+ * @returns whether it renewed the change log, because the database was restored, or is a copy
  */
 export async function prepareDatabase(
   pool: ConnectionPool,
@@ -71,48 +75,62 @@ export async function prepareDatabase(
           await client.query(SET_META, ["base_generation", generation]);
         }
       }
-      return renewIfCopied(client, made.get("origin"));
+      return renewIfCopied(client, made);
     }),
   );
 }
 
 /**
- * Renews the log if this database is a copy, such as a restored dump: clients may have seen changes
- * that it lacks, and transaction ids of another cluster may prevent that changes are numbered.
+ * Renews the log if this database was restored, or is a copy: clients may have seen changes that it
+ * lacks, and transaction ids of another cluster may prevent that changes are numbered.
  *
- * @param origin the identity of the database that the log is of, if it is known
+ * @param stored the identities of the database and of the log, if they are known
  * @returns whether it renewed the log
  */
-async function renewIfCopied(client: ClientBase, origin: string | undefined): Promise<boolean> {
-  const identity = await identityOf(client);
+async function renewIfCopied(
+  client: ClientBase,
+  stored: ReadonlyMap<string, string>,
+): Promise<boolean> {
+  const found = [
+    ["origin", await originOf(client)],
+    ["log_table", await idOf(client, LOG_TABLE)],
+    ["timeline", await idOf(client, TIMELINE)],
+  ] as const;
   const { rows } = await client.query<{ is_ahead: boolean }>(IS_AHEAD);
-  const isCopy = rows[0]?.is_ahead === true || (origin !== undefined && origin !== identity);
+  const differing = found.filter(([key, id]) => id !== "" && id !== stored.get(key));
+  const isCopy = rows[0]?.is_ahead === true || differing.some(([key]) => stored.has(key));
   if (isCopy) for (const sql of RENEW_LOG) await client.query(sql);
-  if (origin !== identity) await client.query(SET_META, ["origin", identity]);
+  for (const [key, id] of differing) await client.query(SET_META, [key, id]);
   return isCopy;
 }
 
 /** Identifies the database among all databases of all clusters, as far as the role may know. */
-async function identityOf(client: ClientBase): Promise<string> {
+async function originOf(client: ClientBase): Promise<string> {
   const { rows } = await client.query<{ oid: string; may_ask: boolean | null }>(DATABASE);
   const [database] = rows;
-  if (database?.may_ask !== true) return database?.oid ?? "";
+  const oid = database?.oid ?? "";
+  const cluster = database?.may_ask === true ? await idOf(client, CLUSTER) : "";
+  return cluster === "" ? oid : `${cluster}/${oid}`;
+}
+
+/** @returns empty if the server has no such identifier, as some that only speak the protocol */
+async function idOf(client: ClientBase, sql: string): Promise<string> {
   await client.query("SAVEPOINT identity");
   try {
-    const cluster = await client.query<{ id: string }>(CLUSTER);
+    const { rows } = await client.query<{ id: string }>(sql);
     await client.query("RELEASE SAVEPOINT identity");
-    return `${cluster.rows[0]?.id ?? ""}/${database.oid}`;
+    return rows[0]?.id ?? "";
   } catch {
-    // Servers that only speak the protocol of Postgres may have no such identifier.
     await client.query("ROLLBACK TO SAVEPOINT identity");
-    return database.oid;
+    return "";
   }
 }
 
-/** The stored version, generation and origin of Pylon's own tables. */
+/** The stored version and generation of Pylon's own tables, and the identities of the database. */
 async function baseOf(client: ClientBase): Promise<ReadonlyMap<string, string>> {
   const { rows } = await client.query<{ key: string; value: string }>(
-    `SELECT key, value FROM "_pylon_meta" WHERE key IN ('base', 'base_generation', 'origin')`,
+    `SELECT key, value FROM "_pylon_meta"
+     WHERE key IN ('base', 'base_generation', 'origin', 'log_table', 'timeline')`,
   );
   return new Map(rows.map(({ key, value }) => [key, value]));
 }

@@ -9,10 +9,15 @@ import type { LogBounds } from "../store.ts";
 import type { QueryObserver } from "../../observe/query-observer.ts";
 import { openPostgresStore, type PostgresStore } from "./postgres-store.ts";
 
-function open(url: string, observer: QueryObserver | null = null): Promise<PostgresStore> {
+function open(
+  url: string,
+  observer: QueryObserver | null = null,
+  onCopy?: () => void,
+): Promise<PostgresStore> {
   return openPostgresStore({
     url,
     observer,
+    onCopy,
     poolMax: 4,
     ca: null,
     startTimeoutMs: 0,
@@ -136,6 +141,46 @@ test("a copy of a database has a new log, and the same database keeps its own", 
   expect(copy.floor).toBeGreaterThan(original.head);
   expect(await boundsOf(to.href)).toEqual(copy);
   expect(await boundsOf(url)).toEqual(original);
+});
+
+/** What a restore changes in the database itself. */
+const RESTORES: readonly (readonly [what: string, sql: readonly string[]])[] = [
+  [
+    "a dump that is restored in place",
+    [
+      `ALTER TABLE "_pylon_log" RENAME TO "dumped"`,
+      `CREATE TABLE "_pylon_log" (LIKE "dumped" INCLUDING ALL)`,
+      `INSERT INTO "_pylon_log" SELECT * FROM "dumped"`,
+      `DROP TABLE "dumped"`,
+    ],
+  ],
+  [
+    "a cluster that continues on a new timeline",
+    [`UPDATE "_pylon_meta" SET value = '000000FF' WHERE key = 'timeline'`],
+  ],
+];
+test.each(RESTORES)("%s has a new log, once", async (_what, sql) => {
+  const url = await createDatabase(sharedPostgresUrl());
+  const boundsOf = async (): Promise<readonly [LogBounds, copies: number]> => {
+    let copies = 0;
+    const store = await open(url, undefined, () => (copies += 1));
+    const bounds = await store.bounds();
+    await store.close();
+    return [bounds, copies];
+  };
+  const [original] = await boundsOf();
+  // An older version stored less.
+  const admin = new Client({ connectionString: url });
+  await admin.connect();
+  await admin.query(`DELETE FROM "_pylon_meta" WHERE key IN ('log_table', 'timeline')`);
+  expect(await boundsOf()).toEqual([original, 0]);
+  for (const statement of sql) await admin.query(statement);
+  await admin.end();
+  const [restored, copies] = await boundsOf();
+  expect(copies).toBe(1);
+  expect(restored.epoch).not.toBe(original.epoch);
+  expect(restored.floor).toBeGreaterThan(original.head);
+  expect(await boundsOf()).toEqual([restored, 0]);
 });
 
 test("a store whose log is renewed elsewhere does not wait for changes", async () => {
