@@ -1,4 +1,4 @@
-import { QueryError } from "./errors.ts";
+import { invalidQuery } from "./errors.ts";
 import type { Scalar } from "./expr.ts";
 
 /** Returns a date as a datetime in UTC; undefined if it is invalid or outside years 1 to 9999. */
@@ -23,20 +23,13 @@ export function comparableWithAny(value: unknown, field: string): Scalar {
     typeof scalar === "boolean" ||
     (typeof scalar === "number" && Number.isFinite(scalar));
   if (isScalar) return scalar;
-  throw new QueryError(
-    "INVALID_QUERY",
-    `${field} is ${describeValue(value)}, which no field can contain.`,
-    { field },
-  );
+  invalidQuery(field, `${field} is ${describeValue(value)}, which no field can contain.`);
 }
 
 /** An undefined variable must neither widen a filter, nor match the rows without a value. */
 export function refuseUndefined(value: unknown, field: string): void {
-  if (value !== undefined) return;
-  throw new QueryError("INVALID_QUERY", `${field} is undefined.`, {
-    field,
-    hint: "Give it a value, use null to test for null, or leave the key out.",
-  });
+  const hint = "Give it a value, use null to test for null, or leave the key out.";
+  if (value === undefined) invalidQuery(field, `${field} is undefined.`, hint);
 }
 
 const MAX_SHOWN = 40;

@@ -18,6 +18,11 @@ export class QueryError extends Error {
   }
 }
 
+/** @throws QueryError INVALID_QUERY @param field the place in the filter */
+export function invalidQuery(field: string, message: string, hint?: string): never {
+  throw new QueryError("INVALID_QUERY", message, { field, hint });
+}
+
 /** A policy with a syntax error. `message` shows the position. */
 export class QuerySyntaxError extends QueryError {
   override readonly name = "QuerySyntaxError";

@@ -1,4 +1,4 @@
-import { QueryError } from "./errors.ts";
+import { invalidQuery } from "./errors.ts";
 import { isNestedKind, isScalarKind, type FieldKind } from "./field-kinds.ts";
 import type { FieldChecks, FieldUse } from "./filter-parser.ts";
 import { comparable, storableText } from "./value-kind.ts";
@@ -10,8 +10,7 @@ export const FIELD_CHECKS: FieldChecks = {
   requireUse(kind, use, name, at) {
     const { fits, problem, hint } = USES[use];
     if (fits(kind)) return;
-    const message = `${at}${problem(name, `${/^[aei]/.test(kind) ? "an" : "a"} ${kind}`)}`;
-    throw new QueryError("INVALID_QUERY", message, { field: at, hint });
+    invalidQuery(at, `${at}${problem(name, `${/^[aei]/.test(kind) ? "an" : "a"} ${kind}`)}`, hint);
   },
 };
 

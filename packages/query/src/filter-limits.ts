@@ -1,4 +1,4 @@
-import { QueryError } from "./errors.ts";
+import { invalidQuery } from "./errors.ts";
 import {
   MAX_LIST_VALUES,
   MAX_LISTED_VALUES,
@@ -60,5 +60,5 @@ export class FilterLimits {
 }
 
 function refuseAbove(most: number, count: number, message: string, field: string): void {
-  if (count > most) throw new QueryError("INVALID_QUERY", message, { field });
+  if (count > most) invalidQuery(field, message);
 }

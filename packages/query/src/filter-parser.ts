@@ -1,6 +1,6 @@
 import { comparableWithAny } from "./any-value.ts";
 import { and, literal, not, or, path } from "./build.ts";
-import { QueryError } from "./errors.ts";
+import { invalidQuery } from "./errors.ts";
 import {
   FALSE,
   type CompareOp,
@@ -58,11 +58,6 @@ export interface FieldChecks {
   readonly requireUse: (kind: FieldKind, use: FieldUse, name: string, at: string) => void;
 }
 
-/** @throws QueryError INVALID_QUERY @param field the place in the filter */
-function invalid(field: string, message: string, hint?: string): never {
-  throw new QueryError("INVALID_QUERY", message, { field, hint });
-}
-
 /** The names that keys of a filter can have. */
 export interface FilterNames {
   /** Undefined on a client that does not know the schema: any field is accepted. */
@@ -104,7 +99,7 @@ export function parseNamed(
   const offset = wholeNumber(entries.get("$offset"), "$offset");
   const search = entries.get("$search");
   if (search !== undefined && typeof search !== "string")
-    invalid("$search", "$search must be a string.");
+    invalidQuery("$search", "$search must be a string.");
   const where = new FilterParser(names).conditions(
     [...entries].filter(
       ([key]) => key !== "$order" && key !== "$limit" && key !== "$offset" && key !== "$search",
@@ -145,7 +140,7 @@ export class FilterParser {
 
   conditions(entries: readonly (readonly [string, unknown])[], at: string, depth: number): Expr {
     if (depth > MAX_FILTER_DEPTH)
-      invalid(at, `A filter can have at most ${MAX_FILTER_DEPTH} levels.`);
+      invalidQuery(at, `A filter can have at most ${MAX_FILTER_DEPTH} levels.`);
     return and(
       ...entries.map(([key, value]) =>
         this.#condition(key, value, at === "" ? key : `${at}.${key}`, depth),
@@ -160,7 +155,7 @@ export class FilterParser {
     if (key === "$not")
       return not(this.conditions(Object.entries(asObject(value, at)), at, depth + 1));
     if (key.startsWith("$")) {
-      invalid(at, `"${key}" is not a key of a filter.`, `Known: ${KEYS.join(", ")}.`);
+      invalidQuery(at, `"${key}" is not a key of a filter.`, `Known: ${KEYS.join(", ")}.`);
     }
     const related = this.#names.related?.(key, at, value);
     if (related !== undefined) return related(depth);
@@ -168,10 +163,14 @@ export class FilterParser {
     if (typeof value !== "object" || value === null || value instanceof Date)
       return this.#compare(subject, "==", value, at);
     if (Array.isArray(value))
-      invalid(at, `"${key}" can't be compared with a list.`, `Use {"${key}": {"$in": [...]}}.`);
+      invalidQuery(
+        at,
+        `"${key}" can't be compared with a list.`,
+        `Use {"${key}": {"$in": [...]}}.`,
+      );
     const operators = Object.entries(value);
     if (operators.length === 0)
-      invalid(at, `"${key}" must have an operator.`, `Known: ${OPERATORS.join(", ")}.`);
+      invalidQuery(at, `"${key}" must have an operator.`, `Known: ${OPERATORS.join(", ")}.`);
     return and(
       ...operators.map(([operator, operand]) =>
         this.#operation(subject, operator, operand, `${at}.${operator}`),
@@ -180,7 +179,7 @@ export class FilterParser {
   }
 
   #alternatives(value: unknown, at: string, depth: number): Expr[] {
-    if (!Array.isArray(value)) invalid(at, `${at} must be a list of filters.`);
+    if (!Array.isArray(value)) invalidQuery(at, `${at} must be a list of filters.`);
     this.#limits?.conditions(value.length, at);
     return value.map((item: unknown, index) =>
       this.conditions(
@@ -201,7 +200,7 @@ export class FilterParser {
       case "$nin":
         return not(this.#membership(subject, operand, at));
       case "$exists":
-        if (typeof operand !== "boolean") invalid(at, `${at} must be true or false.`);
+        if (typeof operand !== "boolean") invalidQuery(at, `${at} must be true or false.`);
         return {
           kind: "compare",
           op: operand ? "!=" : "==",
@@ -221,7 +220,7 @@ export class FilterParser {
         return this.#has(subject, this.#listOf(operand, at), at);
       default: {
         const meant = this.#names.server?.nearest(operator, OPERATORS);
-        invalid(
+        invalidQuery(
           at,
           `"${operator}" is not an operator.`,
           operator.startsWith("$")
@@ -238,7 +237,7 @@ export class FilterParser {
     const { expr, kind } = subject;
     if (op !== "==" && op !== "!=") {
       if (value === null)
-        invalid(at, `${at}: null can't be ordered.`, "Use $exists to test for null.");
+        invalidQuery(at, `${at}: null can't be ordered.`, "Use $exists to test for null.");
       this.#requireUse(subject, "ordered", at);
     }
     return {
@@ -253,7 +252,7 @@ export class FilterParser {
   /** Both bounds are inclusive. */
   #between(subject: Subject, operand: unknown, at: string): Expr {
     if (!Array.isArray(operand) || operand.length !== 2)
-      invalid(
+      invalidQuery(
         at,
         `${at} must be a list of two values.`,
         "Give the minimum and the maximum: [1, 10].",
@@ -308,7 +307,7 @@ export class FilterParser {
   }
 
   #listOf(operand: unknown, at: string): readonly unknown[] {
-    if (!Array.isArray(operand)) invalid(at, `${at} must be a list.`);
+    if (!Array.isArray(operand)) invalidQuery(at, `${at} must be a list.`);
     this.#limits?.list(operand.length, at);
     return operand;
   }
@@ -321,7 +320,7 @@ export class FilterParser {
     const items = values.map((value, index) => {
       const place = values.length === 1 ? at : `${at}[${index}]`;
       const item = this.#valueOf(itemKind, value, place);
-      if (item === null) invalid(place, `${place} is null, which can't be an item.`);
+      if (item === null) invalidQuery(place, `${place} is null, which can't be an item.`);
       return item;
     });
     const found = TYPES.map((type) => items.filter((item) => typeof item === type));
@@ -340,7 +339,7 @@ export class FilterParser {
     if (steps.length === 0) return whole;
     this.#requireUse(whole, "object", at);
     if (steps.length > MAX_MEMBER_STEPS || !steps.every((step) => isStep(step)))
-      invalid(
+      invalidQuery(
         at,
         `${at} is not a valid path into ${field}.`,
         `Use up to ${MAX_MEMBER_STEPS} keys of objects: "${field}.color".`,
@@ -357,7 +356,7 @@ export class FilterParser {
 
   #textOf(subject: Subject, value: unknown, at: string): string {
     this.#requireUse(subject, "text", at);
-    if (typeof value !== "string") invalid(at, `${at} must be a string.`);
+    if (typeof value !== "string") invalidQuery(at, `${at} must be a string.`);
     this.#limits?.text(value, at);
     const { checks } = this.#names;
     return subject.kind === undefined || checks === undefined
@@ -373,7 +372,7 @@ export class FilterParser {
 function wholeNumber(value: unknown, at: string): number | undefined {
   if (value === undefined) return undefined;
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
-  invalid(at, `${at} must be a whole number of at least 0.`);
+  invalidQuery(at, `${at} must be a whole number of at least 0.`);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -383,5 +382,5 @@ function isObject(value: unknown): value is Record<string, unknown> {
 /** Returns the value. @throws QueryError INVALID_QUERY if it is not an object */
 export function asObject(value: unknown, at: string): Record<string, unknown> {
   if (isObject(value)) return value;
-  invalid(at, at === "" ? "A filter must be an object." : `${at} must be an object.`);
+  invalidQuery(at, at === "" ? "A filter must be an object." : `${at} must be an object.`);
 }

@@ -14,7 +14,7 @@ export { normaliseLiterals } from "./policy-literals.ts";
 export { compareDecimals } from "./compare-decimals.ts";
 export { normaliseDatetime } from "./datetime.ts";
 export { addDecimals, MAX_DECIMAL_SCALE, MAX_DECIMAL_WHOLE, normaliseDecimal } from "./decimal.ts";
-export { QueryError, QuerySyntaxError } from "./errors.ts";
+export { invalidQuery, QueryError, QuerySyntaxError } from "./errors.ts";
 export { compilePredicate } from "./compile-predicate.ts";
 export { compileFilter, textTest } from "./evaluate.ts";
 export * from "./expr.ts";

@@ -1,4 +1,4 @@
-import { QueryError } from "./errors.ts";
+import { invalidQuery } from "./errors.ts";
 import type { EntityShape, Order } from "./expr.ts";
 import { isScalarKind, type FieldKind } from "./field-kinds.ts";
 import { columnKind } from "./column-kind.ts";
@@ -26,10 +26,10 @@ export function parseOrder(
     if (entity === undefined) return undefined;
     const kind = columnKind(entity, field, place);
     if (isScalarKind(kind)) return kind;
-    throw new QueryError("INVALID_QUERY", `${place}: ${field} can't be ordered.`, { field: place });
+    invalidQuery(place, `${place}: ${field} can't be ordered.`);
   });
   if (keys.length <= MAX_KEYS) return keys;
-  throw new QueryError("INVALID_QUERY", `${at} can have at most ${MAX_KEYS} keys.`, { field: at });
+  invalidQuery(at, `${at} can have at most ${MAX_KEYS} keys.`);
 }
 
 /**
@@ -44,13 +44,12 @@ export function parseNamedOrder(
   kindOf: (field: string, place: string) => FieldKind | undefined,
 ): Order[] {
   return keysOf(value, at).map(([field, direction]) => {
-    if (typeof field !== "string")
-      throw new QueryError("INVALID_QUERY", `${at} must name a field.`, { field: at });
+    if (typeof field !== "string") invalidQuery(at, `${at} must name a field.`);
     const place = `${at}.${field}`;
     const kind = kindOf(field, place);
     const lower = typeof direction === "string" ? direction.toLowerCase() : direction;
     if (lower !== "asc" && lower !== "desc")
-      throw new QueryError("INVALID_QUERY", `${place} must be "asc" or "desc".`, { field: place });
+      invalidQuery(place, `${place} must be "asc" or "desc".`);
     return { field, direction: lower, ...(kind === "decimal" ? { isDecimal: true } : {}) };
   });
 }
@@ -61,11 +60,5 @@ function keysOf(value: unknown, at: string): (readonly [unknown, unknown])[] {
       Array.isArray(item) ? [[item[0], item[1]] as const] : keysOf(item, at),
     );
   if (typeof value === "object" && value !== null) return Object.entries(value);
-  throw new QueryError(
-    "INVALID_QUERY",
-    `${at} must be an object that maps fields to asc or desc.`,
-    {
-      field: at,
-    },
-  );
+  invalidQuery(at, `${at} must be an object that maps fields to asc or desc.`);
 }

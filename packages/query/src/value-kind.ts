@@ -3,7 +3,7 @@ import { normaliseDatetime } from "./datetime.ts";
 import { normaliseDecimal } from "./decimal.ts";
 import type { Scalar } from "./expr.ts";
 import { isScalarKind, type FieldKind, type ScalarKind } from "./field-kinds.ts";
-import { QueryError } from "./errors.ts";
+import { invalidQuery } from "./errors.ts";
 
 /** What a value of each kind looks like, in words for its writer. */
 export const WANTED: Readonly<Record<FieldKind, string>> = {
@@ -79,14 +79,14 @@ export function comparable(kind: FieldKind, value: unknown, field: string): Scal
   if (value === null) return null;
   refuseUndefined(value, field);
   if (!isScalarKind(kind))
-    throw new QueryError(
-      "INVALID_QUERY",
+    invalidQuery(
+      field,
       `${field}: ${kind === "json" ? "a json" : `an ${kind}`} can only be compared with null.`,
-      { field, hint: COMPARED_INSTEAD[kind](field) },
+      COMPARED_INSTEAD[kind](field),
     );
   const normal = normaliseValue(COMPARED_AS[kind], value);
   if (normal.ok) return normal.value;
-  throw new QueryError("INVALID_QUERY", `${field} ${normal.reason}.`, { field });
+  invalidQuery(field, `${field} ${normal.reason}.`);
 }
 
 /** How to compare a field of a kind whose values can't be compared. */
@@ -117,11 +117,7 @@ const COMPARED_AS: Readonly<Record<ScalarKind, ScalarKind>> = {
  */
 export function storableText(text: string, field: string): string {
   if (isStorable(text)) return text;
-  throw new QueryError(
-    "INVALID_QUERY",
-    `${field} contains an invalid character (NUL or a lone surrogate).`,
-    { field },
-  );
+  invalidQuery(field, `${field} contains an invalid character (NUL or a lone surrogate).`);
 }
 
 /** Whether a row can store the text: no NUL, and no lone surrogate. */

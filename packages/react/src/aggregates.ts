@@ -3,7 +3,9 @@ import { LOADING, type SyncEngine } from "@pylonsync/sync";
 import {
   observeAggregate,
   type AggregateSpec,
+  type AggregateState,
   type EntityAggregateSpec,
+  type ReadActions,
 } from "@pylonsync/sync/bindings";
 import { useMemo } from "react";
 import type { NameFor } from "./queries.ts";
@@ -12,14 +14,9 @@ import { useServerRead } from "./server-reads.ts";
 export type { AggregateRow, AggregateSpec, EntityAggregateSpec } from "@pylonsync/sync/bindings";
 
 /** The result of `useAggregate`. */
-export interface UseAggregateReturn<R> {
-  /** Null until the first response. */
+export interface UseAggregateReturn<R> extends AggregateState<R>, ReadActions {
+  /** The results, which the component may sort; null before the first response. */
   readonly data: R[] | null;
-  /** True until the first response. */
-  readonly loading: boolean;
-  /** The error of the last request; `data` is then the previous result. */
-  readonly error: Error | null;
-  readonly refresh: () => void;
 }
 
 /** With an explicit type for the result's rows. */

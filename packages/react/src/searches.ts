@@ -4,7 +4,7 @@ import {
   observeSearch,
   SEARCHING,
   type EntitySearchSpec,
-  type SearchHighlight,
+  type ReadActions,
   type SearchSpec,
   type SearchState,
 } from "@pylonsync/sync/bindings";
@@ -15,22 +15,12 @@ import { useServerRead } from "./server-reads.ts";
 export type { EntitySearchSpec, SearchHighlight, SearchSpec } from "@pylonsync/sync/bindings";
 
 /** The result of `useSearch`. */
-export interface UseSearchReturn<T> {
-  /** The hits of the page; while a new search is loading, those of the previous one. */
+export interface UseSearchReturn<T> extends SearchState<T>, ReadActions {
+  /**
+   * The hits of the page, which the component may sort; while a new search is loading, those of the
+   * previous one.
+   */
   readonly hits: T[];
-  /** The number of hits per value of each facet, without the filter on the facet itself. */
-  readonly facetCounts: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  /** The number of matching rows on all pages. */
-  readonly total: number;
-  /** One entry per hit, by field; empty without `highlight`. */
-  readonly highlights: readonly Readonly<Record<string, SearchHighlight>>[];
-  /** The duration on the server in milliseconds, of the first response with these hits. */
-  readonly tookMs: number;
-  /** True until this search has a response. */
-  readonly loading: boolean;
-  /** The error of this search. */
-  readonly error: Error | null;
-  readonly refresh: () => void;
 }
 
 /** With an explicit row type in place of the registered one. */

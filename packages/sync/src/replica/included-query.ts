@@ -1,5 +1,5 @@
 import { MAX_INCLUDE_DEPTH, type Row } from "@pylonsync/protocol";
-import { parseUnknownFilter, QueryError } from "@pylonsync/query";
+import { invalidQuery, parseUnknownFilter } from "@pylonsync/query";
 import type { ListSource } from "./included-list.ts";
 import type { IncludeOptions, LiveList } from "./live-query.ts";
 import type { LocalStore } from "./local-store.ts";
@@ -51,9 +51,7 @@ export class IncludedQuery implements LiveList {
 /** @throws QueryError if the includes nest too deeply, or a filter is invalid */
 function check(include: IncludeOptions, depth: number): void {
   if (depth > MAX_INCLUDE_DEPTH)
-    throw new QueryError("INVALID_QUERY", `Includes nest at most ${MAX_INCLUDE_DEPTH} levels.`, {
-      field: "include",
-    });
+    invalidQuery("include", `Includes nest at most ${MAX_INCLUDE_DEPTH} levels.`);
   for (const asked of Object.values(include)) {
     const { where = {}, order, include: inner = {} } = asked === true ? {} : asked;
     parseUnknownFilter({ ...where, ...(order === undefined ? {} : { $order: order }) });

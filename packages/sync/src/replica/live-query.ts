@@ -1,6 +1,7 @@
 import type { Row } from "@pylonsync/protocol";
 import {
   compileFilter,
+  invalidQuery,
   parseUnknownFilter,
   QueryError,
   type EntityShape,
@@ -254,18 +255,17 @@ export interface QueryPlace {
 function parse(options: QueryOptions, place?: QueryPlace): ParsedFilter {
   const { limit } = options;
   if (limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 0))
-    throw new QueryError("INVALID_QUERY", `limit is ${String(limit)}: use a whole number from 0.`, {
-      field: "limit",
-    });
+    invalidQuery("limit", `limit is ${String(limit)}: use a whole number from 0.`);
   const schema = place?.store.schemaQueries;
   const filter = schema
     ? schema.parse(filterOf(options), place.store, place.entity)
     : parseUnknownFilter(filterOf(options));
   if (filter.search !== undefined)
-    throw new QueryError("INVALID_QUERY", "$search is not supported in a live query.", {
-      field: "$search",
-      hint: "Use useSearch, which repeats the search when rows change.",
-    });
+    invalidQuery(
+      "$search",
+      "$search is not supported in a live query.",
+      "Use useSearch, which repeats the search when rows change.",
+    );
   return filter;
 }
 
