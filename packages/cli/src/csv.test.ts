@@ -43,12 +43,11 @@ test("import writes a file, and names the line and column of each rejected row",
   expect(broken.exitCode).toBe(1);
   expect(broken.stderr).toContain(
     "Line 4, column 3 has a quoted text that does not end. " +
-      "1 rows before it were written, and 1 were rejected.",
+      "Before it, 1 row was written, and 1 row was rejected.",
   );
   const header = await run("import", "Note", "header.csv");
   expect(header.stderr).toContain(
-    'Line 1, column 2: Note has no field "txet". 0 rows before it were written, and 0 were ' +
-      'rejected. Did you mean "text"?',
+    'Line 1, column 2: Note has no field "txet". No row was written. Did you mean "text"?',
   );
 });
 

@@ -9,6 +9,7 @@ import type {
   SyncEngine,
 } from "@pylonsync/sync";
 import { textIn, textsIn } from "./containers.ts";
+import { ConfirmationCheck } from "./confirmation-check.ts";
 import { DocumentRequests } from "./document-requests.ts";
 import { Drafts, type Draft } from "./drafts.ts";
 import { EditHistory } from "./edit-history.ts";
@@ -67,6 +68,8 @@ export class CollabDocument implements DocumentChanges {
   #isClosed = false;
   /** The server could not merge the changes, which were then sent in another form. */
   #isRetried = false;
+  /** Whether the server still has what it has confirmed. */
+  readonly #check: ConfirmationCheck;
   /** Why the changes wait for the server's document. */
   #refusal: MutationError | null = null;
   /** A change that this class makes itself is stored and sent once, at its end. */
@@ -82,6 +85,10 @@ export class CollabDocument implements DocumentChanges {
       isLive: () => engine.status.connection === "live",
       ask: () => this.#documents?.ask(key),
       onMissing: () => this.#writeDrafts(),
+    });
+    this.#check = new ConfirmationCheck({
+      after: engine.platform.after,
+      ask: () => this.#documents?.ask(key),
     });
     this.#drafts = new Drafts(key, () => this.#documents, changed);
     this.#stored = new StoredChanges({
@@ -172,7 +179,9 @@ export class CollabDocument implements DocumentChanges {
     const isSnapshot = type === CRDT_FRAME_SNAPSHOT;
     const isOlder = isSnapshot && !version.includes(this.#confirmed);
     const isOther = isOlder && this.#isOther(payload);
-    if (isOther || (isSnapshot && this.#refusal !== null)) this.#startOver(version);
+    const isLost = isSnapshot && this.#check.onSnapshot(version, this.#confirmed);
+    if (!isSnapshot) this.#check.onUpdate(version);
+    if (isOther || isLost || (isSnapshot && this.#refusal !== null)) this.#startOver(version);
     let result = this.#import(payload);
     // The server has dropped the history that this document still continues.
     if (result === "incomplete" && isSnapshot) {
@@ -218,6 +227,7 @@ export class CollabDocument implements DocumentChanges {
     this.#stored.forget();
     this.#confirmed = new Version();
     this.#isRetried = false;
+    this.#check.stop();
     this.#refusal = null;
     this.#drafts.forget();
     this.#swap(new LoroDoc());
@@ -229,6 +239,7 @@ export class CollabDocument implements DocumentChanges {
   close(): void {
     this.#isClosed = true;
     this.#requests.stop();
+    this.#check.stop();
     this.#stored.stop();
     this.#stopFollowing();
     for (const stop of this.#stops) stop();

@@ -66,7 +66,7 @@ async function writeFile(file: string, response: Response): Promise<void> {
     await rm(partial, { force: true });
     if (error instanceof CommandError) throw error;
     const why = systemFailure(error, file) ?? String(error);
-    throw new CommandError("EXPORT_FAILED", `Nothing was written to ${file}: ${why}`);
+    throw new CommandError("EXPORT_FAILED", `Nothing was exported. ${why}`);
   }
 }
 

@@ -43,10 +43,9 @@ function checkFile(file: string): void {
   try {
     if (statSync(file).isFile()) return;
   } catch (error) {
-    const why = systemFailure(error, file) ?? String(error);
-    throw new CommandError("IMPORT_FILE_READ", `${file} can't be read: ${why}`);
+    throw new CommandError("IMPORT_FILE_READ", systemFailure(error, file) ?? String(error));
   }
-  throw new CommandError("IMPORT_FILE_READ", `${file} can't be read: it is not a file.`);
+  throw new CommandError("IMPORT_FILE_READ", `${file} is not a file.`);
 }
 
 function placeOf({ line, column }: ImportFailure): string {

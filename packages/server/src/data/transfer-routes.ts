@@ -110,11 +110,20 @@ function withReport(error: unknown, { report }: Importer): unknown {
   if (!(error instanceof PylonError)) return error;
   const { imported, updated, failed } = report;
   const hint = error.hint === undefined ? "" : ` ${error.hint}`;
+  const written = imported + updated;
+  const before =
+    written + failed === 0
+      ? "No row was written."
+      : `Before it, ${counted(written)} written, and ${counted(failed)} rejected.`;
   return new PylonError(error.code, error.message, {
     ...(error.field === undefined ? {} : { field: error.field }),
-    hint: `${imported + updated} rows before it were written, and ${failed} were rejected.${hint}`,
+    hint: `${before}${hint}`,
     extra: { imported, updated, failed },
   });
+}
+
+function counted(rows: number): string {
+  return rows === 1 ? "1 row was" : `${rows} rows were`;
 }
 
 async function* chunksOf({ body }: Request): AsyncGenerator<Uint8Array> {
