@@ -5,6 +5,7 @@ import {
   MAX_MCP_CLIENTS,
   MAX_MCP_GRANTS,
   MAX_PASSKEYS,
+  MAX_PENDING_UPLOADS,
   MAX_TRUSTED_DEVICES,
   CALLER_SHARE,
   CLIENT_MESSAGES,
@@ -718,6 +719,12 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
       ),
       ["files of a guest that no row refers to", number(MAX_LOOSE_FILES_OF_GUEST), "", QUOTA],
       ["unfinished resumable uploads per user", number(MAX_OPEN_UPLOADS), "", QUOTA],
+      [
+        "unfinished uploads per user when a signed URL is requested",
+        number(MAX_PENDING_UPLOADS),
+        "",
+        QUOTA,
+      ],
       configured(
         "total size of a guest's files that no row refers to",
         "PYLON_FILES_GUEST_BYTES",

@@ -348,3 +348,5 @@ export const MAX_PASSKEYS = 20;
 export const MAX_MCP_GRANTS = 50;
 /** The maximum number of registered MCP clients, of all users together. */
 export const MAX_MCP_CLIENTS = 10_000;
+/** The maximum number of a user's files that were announced and have not been uploaded. */
+export const MAX_PENDING_UPLOADS = 1000;

@@ -190,3 +190,20 @@ async function untilEnd(next: () => Promise<string | null>): Promise<string> {
   for (let piece = await next(); piece !== null; piece = await next()) all += piece;
   return all;
 }
+
+test("a stream that is dropped ends without what is queued", async () => {
+  const streams = new Streams();
+  const { subscriber, next } = await streams.open();
+  subscriber.send("x".repeat(100_000));
+  streams.endTurn();
+  subscriber.send("last");
+  expect(subscriber.queued()).toBeGreaterThan(100_000);
+  subscriber.drop();
+  expect([subscriber.queued(), subscriber.isOpen, subscriber.takeEnding()]).toEqual([
+    0,
+    false,
+    "slow",
+  ]);
+  streams.endTurn();
+  await expect(next()).rejects.toThrow("The client reads too slowly.");
+});

@@ -71,3 +71,16 @@ test("counts a user's files that are in no row", async () => {
   await registry.announce({ ...NEW, ownerId: "ben" });
   expect(await registry.loose("ann")).toEqual({ count: 2, bytes: 12 });
 });
+
+test("a user has a maximum number of files that have not been uploaded", async () => {
+  await using scratch = scratchStore();
+  const registry = new FileRegistry(scratch.store, scratch.platform);
+  const made = await Promise.all(
+    Array.from({ length: 4 }, () => registry.announceSigned({ ...NEW, ownerId: "ann" }, 2)),
+  );
+  const [first, ...others] = made.filter((file) => file !== null);
+  expect(others).toHaveLength(1);
+  expect(await registry.announceSigned({ ...NEW, ownerId: "ben" }, 2)).not.toBeNull();
+  await registry.forget(first?.id ?? "");
+  expect(await registry.announceSigned({ ...NEW, ownerId: "ann" }, 2)).not.toBeNull();
+});

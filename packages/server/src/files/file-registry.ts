@@ -46,6 +46,24 @@ export class FileRegistry {
   }
 
   /**
+   * Stores the metadata of a file that its owner will upload with a signed URL.
+   *
+   * @param max the maximum number of unfinished uploads of any kind per user
+   * @returns null if the owner has that many
+   */
+  announceSigned(file: NewFile, max: number): Promise<FileRecord | null> {
+    const { ownerId } = file;
+    if (ownerId === null) return this.announce(file);
+    const record = this.#pending(file, null);
+    return this.#store.transact(async (tx) => {
+      const pending = and(FILES.is("ownerId", ownerId), FILES.is("state", "pending"));
+      if ((await FILES.count(tx, pending)) >= max) return null;
+      await FILES.insert(tx, record);
+      return record;
+    });
+  }
+
+  /**
    * Stores the metadata of a file that will be uploaded in chunks.
    *
    * @param max the maximum number of unfinished uploads of this kind per user

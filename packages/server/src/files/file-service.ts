@@ -1,4 +1,4 @@
-import { PylonError } from "@pylonsync/protocol";
+import { MAX_PENDING_UPLOADS, PylonError } from "@pylonsync/protocol";
 import { nearest } from "@pylonsync/query";
 import type { Caller } from "../identity/identity.ts";
 import type { FileRecord } from "../data/file-record.ts";
@@ -172,15 +172,17 @@ export class FileService {
     const limit = this.limitOf(binding);
     if (size > limit) throw tooLarge(limit);
     if (binding !== null) checkFileRules(binding.entity, binding.field, { contentType, size });
-    const file = await registry.announce({
-      ownerId: caller.userId,
-      name,
-      contentType,
-      size,
-      checksum,
-      ...columnsOf(binding),
-      uploadKey: null,
-    });
+    const announced = { ownerId: caller.userId, name, contentType, size, checksum };
+    const file = await registry.announceSigned(
+      { ...announced, ...columnsOf(binding), uploadKey: null },
+      MAX_PENDING_UPLOADS,
+    );
+    if (file === null)
+      throw new PylonError(
+        "FILE_QUOTA_REACHED",
+        `A user may have at most ${MAX_PENDING_UPLOADS} unfinished uploads.`,
+        { hint: "Finish or delete uploads, or wait until they expire." },
+      );
     const expiresAt = platform.now() + expiresIn * 1000;
     const options = { contentType, size, checksum, expiresIn };
     try {

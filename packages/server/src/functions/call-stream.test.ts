@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
-import { MAX_STREAM_BUFFER, PylonError } from "@pylonsync/protocol";
+import { MAX_STREAM_BUFFER, PylonError, STALL_MS } from "@pylonsync/protocol";
 import fc from "fast-check";
+import { Transfers } from "../request/transfers.ts";
+import { ManualPlatform } from "../testing/manual-platform.ts";
 import { streamCall } from "./call-stream.ts";
 import { encodeResult } from "./encode-result.ts";
 import type { FunctionStream } from "./call.ts";
@@ -27,7 +29,7 @@ function eventsOf(text: string): Event[] {
 }
 
 async function read(work: (stream: FunctionStream) => unknown): Promise<Event[]> {
-  const response = streamCall(async (stream) => encodeResult(await work(stream)), "r1");
+  const { response } = streamCall(async (stream) => encodeResult(await work(stream)), "r1");
   expect(response.headers.get("Content-Type")).toBe("text/event-stream");
   return eventsOf(await response.text());
 }
@@ -90,7 +92,7 @@ test("a value without a text form ends the call, and later output is discarded",
 
 test("a client that disconnects aborts the call", async () => {
   const signals: AbortSignal[] = [];
-  const response = streamCall(
+  const { response } = streamCall(
     (stream, signal) =>
       new Promise((_, reject) => {
         signals.push(signal);
@@ -104,13 +106,14 @@ test("a client that disconnects aborts the call", async () => {
 });
 
 const KIB = 1024;
+const MIB = 1024 * KIB;
 const turns = async (): Promise<void> => {
   for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 };
 
 test("a write waits until the client reads", async () => {
   let written = 0;
-  const response = streamCall(async (stream) => {
+  const { response } = streamCall(async (stream) => {
     for (; written < 1000; written += 1) await stream.write("x".repeat(KIB));
     return encodeResult(written);
   }, "r1");
@@ -130,7 +133,7 @@ test("a write waits until the client reads", async () => {
 
 test("a waiting write rejects when the client disconnects", async () => {
   const ended = Promise.withResolvers<unknown>();
-  const response = streamCall(async (stream) => {
+  const { response } = streamCall(async (stream) => {
     try {
       for (;;) await stream.write("x".repeat(KIB));
     } catch (error) {
@@ -146,7 +149,7 @@ test("a waiting write rejects when the client disconnects", async () => {
 test("output beyond the limit of the buffer ends the call", async () => {
   let signal: AbortSignal | undefined;
   let held = 0;
-  const response = streamCall(async (stream, ofCall) => {
+  const { response } = streamCall(async (stream, ofCall) => {
     signal = ofCall;
     while (!ofCall.aborted) {
       void stream.write("x".repeat(100 * KIB));
@@ -161,10 +164,52 @@ test("output beyond the limit of the buffer ends the call", async () => {
 
 test("pending writes settle when the call ends", async () => {
   const left: Promise<void>[] = [];
-  const response = streamCall(async (stream) => {
+  const { response } = streamCall(async (stream) => {
     left.push(stream.write("x".repeat(500 * KIB)));
     return encodeResult(null);
   }, "r1");
   await Promise.all(left);
   expect((await response.text()).endsWith("event: result\ndata: null\n\n")).toBe(true);
+});
+
+test("a large result counts among the bytes in flight, until its client has read it", async () => {
+  const clock = new ManualPlatform();
+  const transfers = new Transfers(8 * MIB, clock);
+  const call = (bytes: number): Response => {
+    const run = () => Promise.resolve(encodeResult("x".repeat(bytes)));
+    const answer = streamCall(run, "r1");
+    answer.count((abort) => transfers.open("ann", abort));
+    return answer.response;
+  };
+  const first = call(1.5 * MIB);
+  await turns();
+  expect(transfers.total).toBeGreaterThan(1.5 * MIB);
+  expect(await call(MIB).text()).toContain("RATE_LIMITED");
+  expect(await call(1000).text()).toContain("event: result");
+  expect((await first.text()).length).toBeGreaterThan(1.5 * MIB);
+  expect(transfers.total).toBe(0);
+  const stalled = call(1.5 * MIB);
+  await turns();
+  clock.advance(STALL_MS);
+  expect(transfers.total).toBe(0);
+  await expect(stalled.text()).rejects.toMatchObject({ code: "STREAM_TOO_SLOW" });
+});
+
+test("a call that writes nothing for long is not aborted", async () => {
+  const clock = new ManualPlatform();
+  const transfers = new Transfers(8 * MIB, clock);
+  const written = Promise.withResolvers<void>();
+  const answer = streamCall(async (stream) => {
+    await stream.write("x".repeat(200 * KIB));
+    await written.promise;
+    return encodeResult(null);
+  }, "r1");
+  answer.count((abort) => transfers.open("ann", abort));
+  expect(transfers.total).toBeGreaterThan(200 * KIB);
+  const text = answer.response.text();
+  await turns();
+  expect(transfers.total).toBe(0);
+  clock.advance(2 * STALL_MS);
+  written.resolve();
+  expect(await text).toContain("event: result");
 });

@@ -1,5 +1,6 @@
-import { MAX_STREAM_BUFFER, PylonError } from "@pylonsync/protocol";
-import { toPublicError } from "../request/responses.ts";
+import { MAX_STREAM_BUFFER, PylonError, UNCOUNTED_BYTES } from "@pylonsync/protocol";
+import { CountedAnswer, toPublicError } from "../request/responses.ts";
+import type { OpenTransfer, Transfer } from "../request/transfers.ts";
 import type { EncodedResult } from "./encode-result.ts";
 import type { FunctionStream } from "./call.ts";
 
@@ -7,6 +8,8 @@ const encoder = new TextEncoder();
 
 /** The number of buffered bytes above which a write waits for the client. */
 const HIGH_WATER = 64 * 1024;
+/** The maximum size of what is passed to the connection at a time, in bytes. */
+const CHUNK_BYTES = 64 * 1024;
 
 /**
  * Responds to a call with an event stream: each `stream.write` is an unnamed event, each
@@ -16,25 +19,36 @@ const HIGH_WATER = 64 * 1024;
 export function streamCall(
   run: (stream: FunctionStream, signal: AbortSignal) => Promise<EncodedResult>,
   requestId: string,
-): Response {
-  return new Response(new CallStream(run, requestId).body, {
+): CountedAnswer {
+  const stream = new CallStream(run, requestId);
+  const response = new Response(stream.body, {
     headers: {
       "Content-Type": "text/event-stream",
       "Cache-Control": "no-cache",
       "X-Accel-Buffering": "no",
     },
   });
+  return new CountedAnswer(response, (open) => stream.count(open));
 }
 
-/** The events of one call, which are sent to its client. */
+/** The events of one call, which are sent to its client as fast as it reads them. */
 class CallStream implements FunctionStream {
   readonly body: ReadableStream<Uint8Array>;
   readonly #abort = new AbortController();
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #pieces: Uint8Array[] = [];
+  /** The bytes of the pieces, and of the chunk that the client has not read yet. */
+  #buffered = 0;
+  #chunkBytes = 0;
+  /** Resolves when there is something to send. */
+  #arrival: PromiseWithResolvers<void> | null = null;
   /** Resolves when the client has read the buffered output. */
   #room: PromiseWithResolvers<void> | null = null;
   /** False after the end: output that a handler writes later is discarded. */
   #isOpen = true;
+  /** Counts the buffered bytes while there are many; null until the response is sent. */
+  #open: OpenTransfer | null = null;
+  #transfer: Transfer | null = null;
 
   constructor(
     run: (stream: FunctionStream, signal: AbortSignal) => Promise<EncodedResult>,
@@ -48,11 +62,26 @@ class CallStream implements FunctionStream {
           this.#controller = controller;
           void this.#run(run, requestId);
         },
-        pull: () => this.#hasRoom(),
+        pull: () => this.#next(),
         cancel: () => this.#end(new PylonError("INTERNAL", "The client disconnected.")),
       },
-      { highWaterMark: HIGH_WATER, size: (chunk) => chunk?.byteLength ?? 0 },
+      { highWaterMark: 0 },
     );
+  }
+
+  /**
+   * From now on what is buffered counts among the bytes in flight.
+   *
+   * @throws PylonError RATE_LIMITED, OVERLOADED when there is no room for it
+   */
+  count(open: OpenTransfer): void {
+    this.#open = open;
+    try {
+      this.#hold(0);
+    } catch (error) {
+      this.#end(new PylonError("STREAM_TOO_SLOW", "There is no room for the output."));
+      throw error;
+    }
   }
 
   readonly write = (text: string): Promise<void> => this.#send(sseEvent(null, textOf(text)));
@@ -64,20 +93,85 @@ class CallStream implements FunctionStream {
     run: (stream: FunctionStream, signal: AbortSignal) => Promise<EncodedResult>,
     requestId: string,
   ): Promise<void> {
-    let last: string;
     try {
-      last = sseEvent("result", (await run(this, this.#abort.signal)).json);
+      this.#put(sseEvent("result", (await run(this, this.#abort.signal)).json));
     } catch (error) {
       const shown =
         toPublicError(error) ?? new PylonError("INTERNAL", "An internal error occurred.");
-      last = sseEvent("error", JSON.stringify({ ...shown.toBody().error, request_id: requestId }));
-    }
-    if (!this.#abort.signal.aborted) {
-      this.#controller?.enqueue(encoder.encode(last));
-      this.#controller?.close();
+      const body = { ...shown.toBody().error, request_id: requestId };
+      this.#append(encoder.encode(sseEvent("error", JSON.stringify(body))));
     }
     this.#isOpen = false;
+    this.#arrival?.resolve();
     this.#hasRoom();
+  }
+
+  /** @throws PylonError RATE_LIMITED, OVERLOADED when there is no room for it */
+  #put(text: string): void {
+    const piece = encoder.encode(text);
+    if (!this.#abort.signal.aborted) this.#hold(piece.length);
+    this.#append(piece);
+  }
+
+  #append(piece: Uint8Array): void {
+    if (this.#abort.signal.aborted) return;
+    this.#pieces.push(piece);
+    this.#buffered += piece.length;
+    this.#arrival?.resolve();
+  }
+
+  /** Counts the buffered bytes, and those that are added, once they are many. */
+  #hold(bytes: number): void {
+    if (this.#open === null) return;
+    if (this.#transfer !== null) return this.#transfer.add(bytes);
+    if (this.#buffered + bytes <= UNCOUNTED_BYTES) return;
+    this.#transfer = this.#open(() => {
+      const error = new PylonError("STREAM_TOO_SLOW", "The client stopped reading.");
+      this.#controller?.error(error);
+      this.#end(error);
+    });
+    try {
+      this.#transfer.add(this.#buffered + bytes);
+    } catch (error) {
+      this.#release();
+      throw error;
+    }
+  }
+
+  /** The client has read the last chunk: sends the next one. */
+  async #next(): Promise<void> {
+    this.#consumed();
+    if (this.#pieces.length === 0 && this.#isOpen) {
+      this.#arrival = Promise.withResolvers();
+      await this.#arrival.promise;
+      this.#arrival = null;
+    }
+    if (this.#abort.signal.aborted) return;
+    const [first] = this.#pieces;
+    if (first === undefined) {
+      this.#release();
+      this.#controller?.close();
+      return;
+    }
+    const chunk = first.subarray(0, CHUNK_BYTES);
+    if (chunk.length === first.length) this.#pieces.shift();
+    else this.#pieces[0] = first.subarray(CHUNK_BYTES);
+    this.#chunkBytes = chunk.length;
+    this.#controller?.enqueue(chunk);
+  }
+
+  #consumed(): void {
+    this.#buffered -= this.#chunkBytes;
+    this.#transfer?.sent(this.#chunkBytes);
+    this.#chunkBytes = 0;
+    // A stream that waits for the call, and not for its client, has not stalled.
+    if (this.#buffered <= UNCOUNTED_BYTES) this.#release();
+    if (this.#buffered < HIGH_WATER) this.#hasRoom();
+  }
+
+  #release(): void {
+    this.#transfer?.[Symbol.dispose]();
+    this.#transfer = null;
   }
 
   /**
@@ -88,10 +182,9 @@ class CallStream implements FunctionStream {
     const { signal } = this.#abort;
     if (!this.#isOpen) return Promise.resolve();
     if (!signal.aborted) {
-      this.#controller?.enqueue(encoder.encode(text));
-      const free = this.#controller?.desiredSize ?? 0;
-      if (free > 0) return Promise.resolve();
-      if (HIGH_WATER - free <= MAX_STREAM_BUFFER) return this.#whenRoom();
+      this.#put(text);
+      if (this.#buffered < HIGH_WATER) return Promise.resolve();
+      if (this.#buffered <= MAX_STREAM_BUFFER) return this.#whenRoom();
       this.#tooSlow();
     }
     const refused = Promise.reject<void>(signal.reason as PylonError);
@@ -126,6 +219,9 @@ class CallStream implements FunctionStream {
 
   #end(reason: PylonError): void {
     this.#abort.abort(reason);
+    this.#pieces = [];
+    this.#release();
+    this.#arrival?.resolve();
     this.#room?.reject(reason);
     this.#room = null;
   }

@@ -11,12 +11,13 @@ import {
 } from "../request/compression.ts";
 import { pacedBody, pacedStream } from "../request/paced-answer.ts";
 import {
+  CountedAnswer,
   JsonAnswer,
   type Answer,
   type AnswerHeaders,
   type StreamAnswer,
 } from "../request/responses.ts";
-import type { Transfer } from "../request/transfers.ts";
+import type { OpenTransfer } from "../request/transfers.ts";
 import type { Turns } from "../request/turns.ts";
 import type { Origins } from "./origins.ts";
 
@@ -50,13 +51,6 @@ export interface AnsweredRequest {
   /** The name of its route, as in metrics. */
   readonly name: string;
 }
-
-/**
- * Starts to count a response that waits for its reader.
- *
- * @throws PylonError RATE_LIMITED, OVERLOADED when there is no room for it
- */
-export type OpenTransfer = (abort: () => void) => Transfer;
 
 /**
  * Creates responses, with headers, compression, and bodies that are sent no faster than their
@@ -117,7 +111,7 @@ export class AnswerWriter {
       if (answer.headers !== undefined) setAll(response.headers, answer.headers);
       return response;
     }
-    const response = answer instanceof Response ? answer : this.#streamed(answer, asked, open);
+    const response = this.#responseOf(answer, asked, open);
     setAll(response.headers, {
       ...this.#commonHeaders,
       "X-Request-Id": requestId,
@@ -125,6 +119,17 @@ export class AnswerWriter {
       ...cors,
     });
     return response;
+  }
+
+  #responseOf(
+    answer: Exclude<Answer, JsonAnswer>,
+    asked: AnsweredRequest,
+    open: OpenTransfer | null,
+  ): Response {
+    if (answer instanceof Response) return answer;
+    if (!(answer instanceof CountedAnswer)) return this.#streamed(answer, asked, open);
+    if (open !== null) answer.count(open);
+    return answer.response;
   }
 
   #jsonResponse(

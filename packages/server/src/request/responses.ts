@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import { QueryError } from "@pylonsync/query";
+import type { OpenTransfer } from "./transfers.ts";
 
 /** Header values by name; a list is sent as one header per value, which `Set-Cookie` needs. */
 export type AnswerHeaders = Readonly<Record<string, string | readonly string[]>>;
@@ -50,8 +51,20 @@ export class StreamAnswer {
   }
 }
 
+/** A response that counts the bytes that it holds for its reader itself. */
+export class CountedAnswer {
+  readonly response: Response;
+  readonly count: (open: OpenTransfer) => void;
+
+  /** @param count called before the response is sent */
+  constructor(response: Response, count: (open: OpenTransfer) => void) {
+    this.response = response;
+    this.count = count;
+  }
+}
+
 /** The response of a route. */
-export type Answer = Response | JsonAnswer | StreamAnswer;
+export type Answer = Response | JsonAnswer | StreamAnswer | CountedAnswer;
 
 /** Creates a JSON response. @param body any JSON value */
 export function json(body: unknown, status = 200): JsonAnswer {

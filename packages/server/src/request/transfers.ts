@@ -84,6 +84,13 @@ export class Transfer implements Disposable {
 }
 
 /**
+ * Starts to count a response that waits for its reader.
+ *
+ * @throws PylonError RATE_LIMITED, OVERLOADED when there is no room for it
+ */
+export type OpenTransfer = (abort: () => void) => Transfer;
+
+/**
  * Limits the bytes of bodies and responses that are held in memory during their transfer, per
  * caller and in total. A stalled transfer is aborted: after STALL_MS, or earlier if its memory is
  * needed.
