@@ -491,8 +491,8 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
         "share of the readers of one network",
         `1/${QUEUE_SHARE}`,
         "",
-        "the same; from half of it, the rows of new subscriptions wait up to 30 s for others to " +
-          "be read",
+        "the same; from half of it, new subscriptions wait up to 30 s for others to be read, and " +
+          "readers that read nothing for 15 s are disconnected",
       ],
       [
         "frames per socket per second, of any content",

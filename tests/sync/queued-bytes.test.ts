@@ -7,11 +7,12 @@ import { QuerySocket } from "../support/query-socket.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
 const MIB = 1024 * 1024;
-/** Rows of a window, of almost 1 MiB each. */
+/** Rows of almost 1 MiB each. */
 const ROWS = 7;
 const STALLED = 8;
+/** Commits of almost 1 MiB, of which the kernel buffers about 4. */
+const COMMITS = 16;
 const LARGE = { entity: "Note", where: { kind: "large" } };
-const WINDOW = { ...LARGE, order: { at: "asc" }, limit: ROWS };
 
 const app = appOf(
   buildManifest({
@@ -25,7 +26,11 @@ let server: TestServer;
 let admin: TestClient;
 
 beforeAll(async () => {
-  server = await startServer(app, { PYLON_MAX_QUEUED_BYTES: `${64 * MIB}` });
+  server = await startServer(app, {
+    PYLON_MAX_QUEUED_BYTES: `${64 * MIB}`,
+    // One reader alone may have as much.
+    PYLON_SEND_BUFFER_BYTES: `${64 * MIB}`,
+  });
   admin = new TestClient(server.url, ADMIN_TOKEN);
   for (let at = 0; at < ROWS; at += 1)
     await admin.insert("Note", { kind: "large", text: "x".repeat(MIB - 1000), at });
@@ -54,14 +59,10 @@ class StalledReader {
         `Sec-WebSocket-Key: ${Buffer.alloc(16, 7).toString("base64")}\r\n\r\n`,
     );
     await until(() => head.includes('"hello"'));
-    reader.subscribe(1, query);
+    socket.write(frame(JSON.stringify({ type: "subscribe", id: 1, ...query })));
     await until(() => head.includes('"joined"'));
     socket.pause();
     return reader;
-  }
-
-  subscribe(id: number, query: object): void {
-    this.#socket.write(frame(JSON.stringify({ type: "subscribe", id, ...query })));
   }
 
   end(): void {
@@ -74,23 +75,22 @@ function frame(text: string): Buffer {
   return Buffer.concat([Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0]), Buffer.from(text)]);
 }
 
-/** The number of connections that were closed because their clients read too slowly. */
-async function slowClients(): Promise<number> {
-  const { text } = await admin.request("GET", "/metrics");
-  return Number(/slow_clients_total (\d+)/.exec(text)?.[1]);
-}
-
 test("of readers of an address that read nothing, few are kept; others are served", async () => {
   const stalled: StalledReader[] = [];
+  const live = { entity: "Note", where: { kind: "new" } };
   for (let count = 0; count < STALLED; count += 1)
-    stalled.push(await StalledReader.open(server.url, WINDOW));
-  // The kernel buffers the first rows; the server must queue these.
-  for (const reader of stalled) reader.subscribe(2, { ...WINDOW, limit: ROWS - 1 });
+    stalled.push(await StalledReader.open(server.url, live));
   const socket = await QuerySocket.open(admin);
-  await socket.subscribe(WINDOW);
-  expect(socket.all("rows").flatMap(({ rows = [] }) => rows)).toHaveLength(ROWS);
-  // A quarter of 64 MiB holds the queues of two or three of them.
-  await until(async () => (await slowClients()) >= STALLED - 3);
+  await socket.subscribe(live);
+  for (let at = 0; at < COMMITS; at += 1) {
+    await admin.insert("Note", { kind: "new", text: "x".repeat(MIB - 1000), at });
+    await socket.commits(at + 1);
+  }
+  // A quarter of 64 MiB holds the queues of one or two of them.
+  await until(async () => {
+    const { text } = await admin.request("GET", "/metrics");
+    return Number(/slow_clients_total (\d+)/.exec(text)?.[1]) >= STALLED - 3;
+  });
   expect(socket.closed).toBeNull();
   socket.socket.close();
   for (const reader of stalled) reader.end();

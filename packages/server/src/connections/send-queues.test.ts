@@ -71,27 +71,40 @@ test("addresses of an IPv6 network share, and all networks have a maximum togeth
   expect(readers.queues.total).toBeLessThanOrEqual(TOTAL);
 });
 
-test("readers wait for room while the queues of their network get shorter", async () => {
+test("readers wait for room until those of their network have read enough", async () => {
   const readers = new Readers();
   const slow = readers.open("a", "192.0.2.1");
   slow.queue(SHARE);
   expect(readers.queues.isFull("192.0.2.2")).toBe(false);
   let isThere = false;
   const room = readers.queues.room("192.0.2.1").then(() => void (isThere = true));
-  readers.clock.advance(4_000);
   slow.queue(SHARE - 1);
-  await turn();
-  readers.clock.advance(4_000);
   await turn();
   expect(isThere).toBe(false);
   slow.queue(SHARE / 2);
   await room;
+  readers.clock.advance(15_000);
+  expect([readers.clock.timers, readers.dropped]).toEqual([0, []]);
 });
 
-test("readers do not wait for a queue that is not read", async () => {
+test("a reader that reads nothing while others wait is dropped; a slow one is not", async () => {
   const readers = new Readers();
-  readers.open("a", "192.0.2.1").queue(SHARE);
+  const slow = readers.open("slow", "192.0.2.1");
+  readers.open("stalled", "192.0.2.1").queue(SHARE / 4);
+  slow.queue((SHARE * 3) / 4);
   const room = readers.queues.room("192.0.2.1");
-  readers.clock.advance(5_000);
+  slow.queue((SHARE * 5) / 8);
+  await turn();
+  readers.clock.advance(14_000);
+  expect(readers.dropped).toEqual([]);
+  readers.clock.advance(1_000);
+  expect(readers.dropped).toEqual(["stalled"]);
+  // Nobody waits for the slow one for ever.
+  slow.queue((SHARE * 17) / 32);
+  await turn();
+  readers.clock.advance(15_000);
   await room;
+  expect(readers.dropped).toEqual(["stalled"]);
+  slow.queue(0);
+  expect(readers.clock.timers).toBe(0);
 });

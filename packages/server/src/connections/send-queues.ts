@@ -1,5 +1,5 @@
 import { QUEUE_SHARE } from "@pylonsync/protocol";
-import type { Platform } from "../platform.ts";
+import type { Platform, Timer } from "../platform.ts";
 import { networkOf } from "../request/network.ts";
 
 /** A reader for which bytes may be queued. */
@@ -21,11 +21,13 @@ export interface QueueLimits {
 }
 
 /**
- * How long a reader waits for room in the queues of its network while none of them gets shorter, in
- * milliseconds. After that its rows are sent nevertheless, and the longest queue is dropped.
+ * The time in which a reader must have read something while others wait for room in the queues of
+ * its network, in milliseconds. The kernel takes more from a queue only in large steps.
  */
-const STALLED_MS = 5_000;
-/** How long a reader waits in any case, in milliseconds. */
+const STALLED_MS = 15_000;
+/** A reader that has still more than this part of its queue after that time has stalled. */
+const STALLED_PART = 7 / 8;
+/** How long a reader waits for room in any case, in milliseconds. */
 const MAX_WAIT_MS = 30_000;
 
 /** The queues of the readers of one network. */
@@ -34,6 +36,8 @@ class NetworkQueues {
   readonly readers = new Map<QueuedReader, number>();
   readonly waiting = new Set<() => void>();
   bytes = 0;
+  /** Looks for stalled readers while others wait. */
+  timer: Timer | null = null;
 }
 
 /**
@@ -45,11 +49,11 @@ export class SendQueues {
   /** The maximum size of one reader's queue, in bytes. */
   readonly perReader: number;
   readonly #max: number;
-  readonly #platform: Pick<Platform, "after" | "monotonic">;
+  readonly #platform: Pick<Platform, "after" | "every">;
   readonly #networks = new Map<string, NetworkQueues>();
   #total = 0;
 
-  constructor({ perReader, total }: QueueLimits, platform: Pick<Platform, "after" | "monotonic">) {
+  constructor({ perReader, total }: QueueLimits, platform: Pick<Platform, "after" | "every">) {
     this.perReader = perReader;
     this.#max = total;
     this.#platform = platform;
@@ -72,7 +76,11 @@ export class SendQueues {
 
   /** Whether requested rows of this client must wait until others of its network were read. */
   isFull(address: string): boolean {
-    return this.#bytesOf(networkOf(address)) > this.#max / QUEUE_SHARE / 2;
+    return this.#isFull(networkOf(address));
+  }
+
+  #isFull(key: string): boolean {
+    return this.#bytesOf(key) > this.#max / QUEUE_SHARE / 2;
   }
 
   /**
@@ -80,24 +88,52 @@ export class SendQueues {
    * need no memory.
    */
   async room(address: string): Promise<void> {
-    const until = this.#platform.monotonic() + MAX_WAIT_MS;
-    while (this.isFull(address) && this.#platform.monotonic() < until) {
-      const { waiting } = this.#networkOf(networkOf(address));
-      const hasMoved = await new Promise<boolean>((resolve) => {
-        const timer = this.#platform
-          .after(STALLED_MS, () => {
-            waiting.delete(moved);
-            resolve(false);
-          })
-          .unref();
-        const moved = (): void => {
-          timer.cancel();
-          resolve(true);
-        };
-        waiting.add(moved);
-      });
-      if (!hasMoved) return;
+    const key = networkOf(address);
+    let isLate = false;
+    const late = this.#platform.after(MAX_WAIT_MS, () => {
+      isLate = true;
+      this.#wake(key);
+    });
+    late.unref();
+    while (this.isFull(address) && !isLate) {
+      const network = this.#networkOf(key);
+      network.timer ??= this.#watch(key, network);
+      await new Promise<void>((resolve) => network.waiting.add(resolve));
     }
+    late.cancel();
+  }
+
+  /** Drops stalled readers of a network as long as it is full and others wait. */
+  #watch(key: string, network: NetworkQueues): Timer {
+    let before = new Map(network.readers);
+    return this.#platform
+      .every(STALLED_MS, () => {
+        if (network.waiting.size === 0) return this.#unwatch(network);
+        for (const reader of [...network.readers.keys()]) this.#count(reader, reader.queued());
+        const stalled = [...network.readers].filter(
+          ([reader, bytes]) => bytes > (before.get(reader) ?? Infinity) * STALLED_PART,
+        );
+        for (const [reader] of stalled.toSorted(([, a], [, b]) => b - a))
+          if (this.#isFull(key)) this.#drop(reader);
+        before = new Map(network.readers);
+      })
+      .unref();
+  }
+
+  #unwatch(network: NetworkQueues): void {
+    network.timer?.cancel();
+    network.timer = null;
+  }
+
+  #wake(key: string): void {
+    const waiting = this.#networks.get(key)?.waiting ?? new Set();
+    for (const resolve of waiting) resolve();
+    waiting.clear();
+  }
+
+  #drop(reader: QueuedReader): void {
+    this.#count(reader, 0);
+    reader.drop();
   }
 
   /** @returns the bytes that were counted before */
@@ -109,11 +145,11 @@ export class SendQueues {
     else network.readers.delete(reader);
     network.bytes += bytes - known;
     this.#total += bytes - known;
-    if (bytes < known) {
-      for (const moved of network.waiting) moved();
-      network.waiting.clear();
+    if (bytes < known) this.#wake(key);
+    if (network.readers.size === 0) {
+      this.#unwatch(network);
+      this.#networks.delete(key);
     }
-    if (network.readers.size === 0 && network.waiting.size === 0) this.#networks.delete(key);
     return known;
   }
 
@@ -147,8 +183,7 @@ export class SendQueues {
     let [longest, most]: [QueuedReader | null, number] = [null, 0];
     for (const [reader, queued] of readers) if (queued > most) [longest, most] = [reader, queued];
     if (longest === null) return false;
-    this.#count(longest, 0);
-    longest.drop();
+    this.#drop(longest);
     return true;
   }
 }
