@@ -1,10 +1,10 @@
 import { isString, objectOf } from "@pylonsync/protocol";
 import { parseAnswer } from "../connection/answer.ts";
-import { loadOnline } from "../connection/load-online.ts";
 import { codeNotLoaded, PylonClientError } from "../connection/errors.ts";
+import { loadOnline } from "../connection/load-online.ts";
 import type { HttpClient } from "../connection/http.ts";
 import { functionPath } from "./function-path.ts";
-import { FUNCTION_MS } from "./function-timeout.ts";
+import { FUNCTION_MS, sendCall } from "./send-call.ts";
 import { toPlain } from "../outbox/plain.ts";
 import type { Platform } from "../platform/platform.ts";
 
@@ -26,11 +26,13 @@ export async function callFunction(
   args: unknown,
   key: string,
 ): Promise<unknown> {
-  // Taken now, because the arguments and the user may change while the code is loaded.
-  const plain = toPlain(args);
   const path = functionPath(http, name);
+  const call = { http, platform, path, args: toPlain(args), key, token: http.token };
+  // Sent now, while the code that retries it is loaded.
+  const first = sendCall(call);
+  first.catch(() => undefined);
   const { callWithRetries } = await loadOnline();
-  return callWithRetries(http, platform, path, plain, key);
+  return callWithRetries(call, first);
 }
 
 const isError = /* @__PURE__ */ objectOf({ code: isString, message: isString });
