@@ -1,8 +1,8 @@
 /**
  * Code that no page needs before its first rows: the sender of writes, rooms, live functions, the
  * service for other tabs, the storage of rows, transports other than WebSocket, and the reader of
- * streamed calls. It is one module, loaded when a part is used or shortly after the start, because a
- * deployment may remove the file.
+ * streamed calls. It is one module, loaded when a part is used or shortly after the start, because
+ * a deployment may remove the file.
  */
 export { callAndRead } from "../engine/call-and-read.ts";
 export { Documents } from "../documents/documents.ts";
