@@ -1,5 +1,6 @@
 import { compileTest } from "./evaluate.ts";
 import type { Env, Expr } from "./expr.ts";
+import { readPath } from "./path-value.ts";
 import { storedForm } from "./stored-form.ts";
 
 /**
@@ -11,5 +12,9 @@ import { storedForm } from "./stored-form.ts";
  * compilePredicate(parsePolicy("auth.userId == data.ownerId"))({ auth, data: row })
  */
 export function compilePredicate(expr: Expr): (env: Env) => boolean {
-  return compileTest(expr, storedForm);
+  return compileTest(expr, (path) => {
+    const { root } = path;
+    const read = readPath(path, storedForm);
+    return (env) => read(env[root]);
+  });
 }

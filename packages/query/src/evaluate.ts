@@ -1,11 +1,11 @@
 import { foldCase } from "./case-fold.ts";
 import { foldedForm } from "./folded-texts.ts";
 import { compareNumerals, compareValues } from "./compare.ts";
-import { readPath, type ToForm } from "./path-value.ts";
 import type { CompareExpr, CompareOp, Env, Expr, InExpr, PathExpr, Values } from "./expr.ts";
 
 type Read = (env: Env) => unknown;
 type Test = (env: Env) => boolean;
+type ReadPath = (path: PathExpr) => Read;
 
 /**
  * Compiles a filter of a client, which reads no claims.
@@ -17,38 +17,48 @@ type Test = (env: Env) => boolean;
  * const open = rows.filter((data) => test({ data }));
  */
 export function compileFilter(expr: Expr): Test {
-  return compileTest(expr, () => undefined);
+  return compileTest(
+    expr,
+    ({ name }) =>
+      ({ data = {} }) =>
+        fieldValue(data, name),
+  );
 }
 
-/** @param toForm as for `readPath` */
-export function compileTest(expr: Expr, toForm: ToForm): Test {
+/** The value of a row's field; null if it has none. */
+export function fieldValue(row: Values, field: string): unknown {
+  return Object.hasOwn(row, field) ? (row[field] ?? null) : null;
+}
+
+/** @param readPath returns how the value of a path is read */
+export function compileTest(expr: Expr, readPath: ReadPath): Test {
   switch (expr.kind) {
     case "and": {
-      const tests = expr.items.map((item) => compileTest(item, toForm));
+      const tests = expr.items.map((item) => compileTest(item, readPath));
       return (env) => tests.every((test) => test(env));
     }
     case "or": {
-      const tests = expr.items.map((item) => compileTest(item, toForm));
+      const tests = expr.items.map((item) => compileTest(item, readPath));
       return (env) => tests.some((test) => test(env));
     }
     case "not": {
-      const test = compileTest(expr.item, toForm);
+      const test = compileTest(expr.item, readPath);
       return (env) => !test(env);
     }
     case "compare":
-      return compileCompare(expr, toForm);
+      return compileCompare(expr, readPath);
     case "in":
-      return compileMembership(expr, toForm);
+      return compileMembership(expr, readPath);
     case "contains":
-      return compileTextTest("contains", expr.text, expr.part, toForm);
+      return compileTextTest("contains", expr.text, expr.part, readPath);
     case "startsWith":
-      return compileTextTest("startsWith", expr.text, expr.prefix, toForm);
+      return compileTextTest("startsWith", expr.text, expr.prefix, readPath);
     case "endsWith":
-      return compileTextTest("endsWith", expr.text, expr.suffix, toForm);
+      return compileTextTest("endsWith", expr.text, expr.suffix, readPath);
     case "containsFolded":
-      return compileFoldedTest(expr.text, expr.part, toForm);
+      return compileFoldedTest(expr.text, expr.part, readPath);
     case "has": {
-      const list = compileRead(expr.list, toForm);
+      const list = compileRead(expr.list, readPath);
       return (env) => hasOneOf(list(env), expr.items);
     }
     case "exists":
@@ -60,15 +70,15 @@ export function compileTest(expr: Expr, toForm: ToForm): Test {
     case "member":
     case "now":
     case "list": {
-      const read = compileRead(expr, toForm);
+      const read = compileRead(expr, readPath);
       return (env) => read(env) === true;
     }
   }
 }
 
-function compileCompare({ op, left, right, isDecimal }: CompareExpr, toForm: ToForm): Test {
-  const a = compileRead(left, toForm);
-  const b = compileRead(right, toForm);
+function compileCompare({ op, left, right, isDecimal }: CompareExpr, readPath: ReadPath): Test {
+  const a = compileRead(left, readPath);
+  const b = compileRead(right, readPath);
   if (op === "==" || op === "!=") {
     const asksNull = isNullLiteral(left) || isNullLiteral(right);
     const equal: Test = asksNull ? (env) => a(env) === b(env) : (env) => areEqual(a(env), b(env));
@@ -77,31 +87,31 @@ function compileCompare({ op, left, right, isDecimal }: CompareExpr, toForm: ToF
   return (env) => isOrdered(op, a(env), b(env), isDecimal);
 }
 
-function compileMembership({ item, list }: InExpr, toForm: ToForm): Test {
+function compileMembership({ item, list }: InExpr, readPath: ReadPath): Test {
   if (
     list.kind === "list" &&
     !isNullLiteral(item) &&
     list.items.some((entry) => entry.kind !== "literal")
   ) {
     const tests = list.items.map((entry) =>
-      compileCompare({ kind: "compare", op: "==", left: item, right: entry }, toForm),
+      compileCompare({ kind: "compare", op: "==", left: item, right: entry }, readPath),
     );
     return (env) => tests.some((test) => test(env));
   }
-  const value = compileRead(item, toForm);
+  const value = compileRead(item, readPath);
   // A null that was written as the item asks for a written null, and nothing that is found equals
   // it.
   const values = compileRead(
     isNullLiteral(item) && list.kind === "list"
       ? { ...list, items: list.items.filter(isNullLiteral) }
       : list,
-    toForm,
+    readPath,
   );
   return (env) => isMember(value(env), values(env));
 }
 
-function compileFoldedTest(text: Expr, part: string, toForm: ToForm): Test {
-  const read = compileRead(text, toForm);
+function compileFoldedTest(text: Expr, part: string, readPath: ReadPath): Test {
+  const read = compileRead(text, readPath);
   const folded = foldCase(part);
   return (env) => {
     const value = read(env);
@@ -109,41 +119,35 @@ function compileFoldedTest(text: Expr, part: string, toForm: ToForm): Test {
   };
 }
 
-function compileTextTest(how: TextTest, text: Expr, part: Expr, toForm: ToForm): Test {
-  const a = compileRead(text, toForm);
-  const b = compileRead(part, toForm);
+function compileTextTest(how: TextTest, text: Expr, part: Expr, readPath: ReadPath): Test {
+  const a = compileRead(text, readPath);
+  const b = compileRead(part, readPath);
   return (env) => textTest(a(env), b(env), how);
 }
 
-function compileRead(expr: Expr, toForm: ToForm): Read {
+function compileRead(expr: Expr, readPath: ReadPath): Read {
   switch (expr.kind) {
     case "literal": {
       const { value } = expr;
       return () => value;
     }
     case "list": {
-      const reads = expr.items.map((item) => compileRead(item, toForm));
+      const reads = expr.items.map((item) => compileRead(item, readPath));
       return (env) => reads.map((read) => read(env));
     }
     case "now":
       return (env) => env.now ?? null;
     case "path":
-      return compilePath(expr, toForm);
+      return readPath(expr);
     case "member": {
-      const of = compileRead(expr.of, toForm);
+      const of = compileRead(expr.of, readPath);
       return (env) => memberOf(of(env), expr.steps);
     }
     default: {
-      const test = compileTest(expr, toForm);
+      const test = compileTest(expr, readPath);
       return (env) => test(env);
     }
   }
-}
-
-function compilePath(path: PathExpr, toForm: ToForm): Read {
-  const { root } = path;
-  const read = readPath(path, toForm);
-  return (env) => read(env[root]);
 }
 
 /** Whether it is a `null` literal, which tests for the absence of a value. */

@@ -16,7 +16,7 @@ export { normaliseDatetime } from "./datetime.ts";
 export { addDecimals, MAX_DECIMAL_SCALE, MAX_DECIMAL_WHOLE, normaliseDecimal } from "./decimal.ts";
 export { invalidQuery, QueryError, QuerySyntaxError } from "./errors.ts";
 export { compilePredicate } from "./compile-predicate.ts";
-export { compileFilter, textTest } from "./evaluate.ts";
+export { compileFilter, fieldValue, textTest } from "./evaluate.ts";
 export * from "./expr.ts";
 export * from "./field-kinds.ts";
 export {

@@ -1,5 +1,4 @@
-import { createIdFactory, isPushResponse, type ClientChange, type Row } from "@pylonsync/protocol";
-import { parseAnswer } from "../connection/answer.ts";
+import { createIdFactory, type ClientChange, type Row } from "@pylonsync/protocol";
 import type { SyncEngine } from "../engine/engine.ts";
 import { toChange } from "../outbox/plain.ts";
 
@@ -101,8 +100,8 @@ class ShownChanges implements OptimisticStore {
     if (this.#ids.length === 0) return;
     const { mutations, store } = this.#sync;
     try {
-      const answer = await this.#sync.request("POST", "/api/sync/push", { changes: [] });
-      const { last_seq: head } = parseAnswer(isPushResponse, answer).cursor;
+      const { logHead } = await import("../connection/extras.ts");
+      const head = await logHead(this.#sync);
       const results = this.#ids.map((id) => ({ op_id: id, status: "applied" as const }));
       mutations.answer(results, head, store.cursor.last_seq);
     } catch {

@@ -1,14 +1,14 @@
 /**
  * Code that no page needs before its first rows: the sender of writes, rooms, live functions, the
- * service for other tabs, the storage of rows, transports other than WebSocket, and the parser of
- * event streams. It is one module, loaded when a part is used or shortly after the start, because a
- * deployment may remove the file.
+ * service for other tabs, the storage of rows, transports other than WebSocket, and the reader of
+ * streamed calls. It is one module, loaded when a part is used or shortly after the start, because
+ * a deployment may remove the file.
  */
-export { createParser } from "eventsource-parser";
-export { inTime } from "./deadline.ts";
+export { callAndRead } from "../engine/call-and-read.ts";
 export { Documents } from "../documents/documents.ts";
 export { LiveTabs } from "../live/live-tabs.ts";
 export { LiveFunctions } from "../live/live-functions.ts";
+export { logHead } from "../outbox/log-head.ts";
 export { Pusher } from "../outbox/pusher.ts";
 export { patchReplica, replaceReplica } from "../persistence/indexed-db-writes.ts";
 export { warnOfSize } from "../replica/size-warning.ts";

@@ -1,43 +1,34 @@
 import { isTimeout, isUnreachable } from "../connection/answer.ts";
 import { PylonClientError } from "../connection/errors.ts";
-import type { HttpClient } from "../connection/http.ts";
 import { Backoff } from "../platform/backoff.ts";
-import type { Platform } from "../platform/platform.ts";
-import { FUNCTION_MS } from "./function-timeout.ts";
+import { sendCall, type FunctionRequest } from "./send-call.ts";
 
 const TRIES = 4;
 const RETRY_MS = 300;
 
 /**
- * Calls a server function, like `callFunction`.
+ * Waits for the response to a call, and sends the call again if it may not have reached the server.
  *
- * @param path the function's path, which names the caller
- * @param args as JSON represents them
+ * @param first the first attempt
+ * @throws PylonClientError as `callFunction`
  */
 export async function callWithRetries(
-  http: HttpClient,
-  platform: Platform,
-  path: string,
-  args: unknown,
-  key: string,
+  call: FunctionRequest,
+  first: Promise<unknown>,
 ): Promise<unknown> {
+  const { http, platform, token } = call;
   const backoff = new Backoff(platform, RETRY_MS);
-  const { token, author } = http;
+  let sent = first;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await http.request(
-        "POST",
-        path,
-        args,
-        { "Idempotency-Key": key },
-        { timeoutMs: FUNCTION_MS },
-      );
+      return await sent;
     } catch (error) {
-      author.refreshAfter(error);
+      http.author.refreshAfter(error);
       if (!isUnreachable(error) || mayRun(error) || attempt === TRIES) throw error;
       await new Promise<void>((resolve) => platform.after(backoff.next(), resolve));
       // A retry would be the call of the user who has signed in meanwhile.
       if (http.token !== token) throw error;
+      sent = sendCall(call);
     }
   }
 }

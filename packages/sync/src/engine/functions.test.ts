@@ -48,3 +48,20 @@ test("a call that was lost is repeated, but not as a user who has signed in sinc
   await expect(called("bob")).rejects.toMatchObject({ code: "UNREACHABLE" });
   expect(sent).toEqual(["Bearer ann"]);
 });
+
+test("a call is sent immediately, as the user who makes it", async () => {
+  let token = "ann";
+  const sent: (string | null)[] = [];
+  const platform = {
+    ...systemPlatform,
+    fetch: (_url: string, { headers }: RequestInit) => {
+      sent.push(new Headers(headers).get("Authorization"));
+      return Promise.resolve(Response.json("done"));
+    },
+  };
+  const http = new HttpClient("http://server", platform, () => token);
+  const answer = callFunction(http, platform, "pay", {}, "key");
+  token = "bob";
+  expect(sent).toEqual(["Bearer ann"]);
+  expect(await answer).toBe("done");
+});

@@ -1,10 +1,8 @@
-import { isString, objectOf } from "@pylonsync/protocol";
-import { parseAnswer } from "../connection/answer.ts";
+import { codeNotLoaded } from "../connection/errors.ts";
 import { loadOnline } from "../connection/load-online.ts";
-import { codeNotLoaded, PylonClientError } from "../connection/errors.ts";
 import type { HttpClient } from "../connection/http.ts";
 import { functionPath } from "./function-path.ts";
-import { FUNCTION_MS } from "./function-timeout.ts";
+import { sendCall } from "./send-call.ts";
 import { toPlain } from "../outbox/plain.ts";
 import type { Platform } from "../platform/platform.ts";
 
@@ -26,14 +24,14 @@ export async function callFunction(
   args: unknown,
   key: string,
 ): Promise<unknown> {
-  // Taken now, because the arguments and the user may change while the code is loaded.
-  const plain = toPlain(args);
   const path = functionPath(http, name);
+  const call = { http, platform, path, args: toPlain(args), key, token: http.token };
+  // Sent now, while the code that retries it is loaded.
+  const first = sendCall(call);
+  first.catch(() => undefined);
   const { callWithRetries } = await loadOnline();
-  return callWithRetries(http, platform, path, plain, key);
+  return callWithRetries(call, first);
 }
-
-const isError = /* @__PURE__ */ objectOf({ code: isString, message: isString });
 
 /**
  * Calls a function and yields the chunks that it streams.
@@ -50,39 +48,10 @@ export async function* streamFunction(
   args: unknown,
 ): AsyncGenerator<string, unknown> {
   const path = functionPath(http, name);
-  // The parser is loaded on demand, before the call, because few pages read streams.
-  const { createParser, inTime } = await import("../connection/extras.ts").catch(
-    (cause: unknown) => {
-      throw codeNotLoaded(cause);
-    },
-  );
-  const response = await http
-    .open("POST", path, toPlain(args), {}, { timeoutMs: FUNCTION_MS })
-    .catch((error: unknown) => {
-      http.author.refreshAfter(error);
-      throw error;
-    });
-  const events: { event: string | undefined; data: string }[] = [];
-  const parser = createParser({ onEvent: ({ event, data }) => events.push({ event, data }) });
-  const decoder = new TextDecoder();
-  const reader = response.body?.getReader();
-  try {
-    for (;;) {
-      const reading =
-        reader === undefined ? undefined : inTime(http.platform, FUNCTION_MS, reader.read());
-      const chunk = await reading?.catch(() => undefined);
-      if (chunk === undefined || chunk.done)
-        throw PylonClientError.ofClient("STREAM_ENDED", "The stream ended before its result.");
-      parser.feed(decoder.decode(chunk.value, { stream: true }));
-      for (const { event, data } of events.splice(0)) {
-        if (event === "result") return JSON.parse(data) as unknown;
-        if (event === "error")
-          throw new PylonClientError(response.status, parseAnswer(isError, JSON.parse(data)));
-        yield data;
-      }
-    }
-  } finally {
-    // If the caller stops reading, the connection is closed.
-    void reader?.cancel().catch(() => undefined);
-  }
+  const plain = toPlain(args);
+  // The code is loaded on demand, before the call, because few pages read streams.
+  const { callAndRead } = await import("../connection/extras.ts").catch((cause: unknown) => {
+    throw codeNotLoaded(cause);
+  });
+  return yield* callAndRead(http, path, plain);
 }

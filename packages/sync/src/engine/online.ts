@@ -7,6 +7,7 @@ import type { EngineParts } from "./engine-parts.ts";
 export { openStream, readJson } from "../connection/receive.ts";
 export { errorOf } from "../connection/response.ts";
 export { createGuest, endSession, readSession } from "../session/session-requests.ts";
+
 export { callWithRetries } from "./call-with-retries.ts";
 
 /** Without a connection, the remaining code is loaded after this time, in milliseconds. */

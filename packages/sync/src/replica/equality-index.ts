@@ -1,4 +1,5 @@
 import type { Row } from "@pylonsync/protocol";
+import { fieldValue } from "@pylonsync/query";
 import type { ForEachRow, RowChange, View } from "./view.ts";
 
 /**
@@ -38,7 +39,10 @@ export class EqualityIndex {
 
   /** Applies a change. @returns the views that it may affect */
   change({ before, after }: RowChange): ReadonlySet<View> {
-    const [old, now] = [valueOf(before, this.#field), valueOf(after, this.#field)];
+    const [old, now] = [
+      fieldValue(before ?? {}, this.#field),
+      fieldValue(after ?? {}, this.#field),
+    ];
     if (this.#rows !== null) {
       if (before !== null) removeRow(this.#rows, old, before);
       if (after !== null) addRow(this.#rows, now, after);
@@ -51,17 +55,12 @@ export class EqualityIndex {
 
   #build(): Map<unknown, Row[]> {
     const rows = new Map<unknown, Row[]>();
-    this.#forEachRow((row) => addRow(rows, valueOf(row, this.#field), row));
+    this.#forEachRow((row) => addRow(rows, fieldValue(row, this.#field), row));
     return rows;
   }
 }
 
 const NONE: ReadonlySet<View> = new Set();
-
-/** The value as predicates see it: missing values are null. */
-function valueOf(row: Row | null, field: string): unknown {
-  return row !== null && Object.hasOwn(row, field) ? (row[field] ?? null) : null;
-}
 
 function addRow(rows: Map<unknown, Row[]>, value: unknown, row: Row): void {
   const list = rows.get(value);

@@ -1,0 +1,25 @@
+import type { HttpClient } from "../connection/http.ts";
+import type { Platform } from "../platform/platform.ts";
+
+/** The timeout for a function's response to begin, in milliseconds, as in browsers. */
+export const FUNCTION_MS = 300_000;
+
+/** A call of a server function. */
+export interface FunctionRequest {
+  readonly http: HttpClient;
+  readonly platform: Platform;
+  /** The function's path, which names the caller. */
+  readonly path: string;
+  /** The arguments, as JSON represents them. */
+  readonly args: unknown;
+  /** The idempotency key: the function runs once, even if the request is sent several times. */
+  readonly key: string;
+  /** The token of the caller. */
+  readonly token: string | null;
+}
+
+/** Sends a call once. @throws PylonClientError */
+export function sendCall({ http, path, args, key }: FunctionRequest): Promise<unknown> {
+  const headers = { "Idempotency-Key": key };
+  return http.request("POST", path, args, headers, { timeoutMs: FUNCTION_MS });
+}
