@@ -92,6 +92,11 @@ export class Sessions {
     string,
     { readonly identity: Identity; readonly until: number }
   >();
+  /**
+   * The ids of cached sessions by their tokens, because the hash of a token costs as much as the
+   * rest of its lookup.
+   */
+  readonly #idsByToken = new Map<string, string>();
   /** Grows whenever a session is ended or changed: a row that was read before is not cached. */
   #cacheGeneration = 0;
 
@@ -178,8 +183,15 @@ export class Sessions {
    * not wait for the database.
    */
   known(token: string): Identity | undefined {
+    const known = this.#idsByToken.get(token);
+    if (known !== undefined) return this.#cached(known);
     const id = hashOf(token);
-    return this.#isAdmin(id) ? undefined : this.#cached(id);
+    const identity = this.#isAdmin(id) ? undefined : this.#cached(id);
+    if (identity !== undefined) {
+      if (this.#idsByToken.size >= MAX_CACHED) this.#idsByToken.clear();
+      this.#idsByToken.set(token, id);
+    }
+    return identity;
   }
 
   #isAdmin(hash: string): boolean {
@@ -516,6 +528,7 @@ export class Sessions {
   #ended(sessionId: string): void {
     this.#cacheGeneration += 1;
     this.#identityCache.delete(sessionId);
+    this.#idsByToken.clear();
     for (const listener of this.#endListeners) listener(sessionId);
   }
 
