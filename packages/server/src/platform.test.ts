@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { randomFraction, SharedInterval, sleep, systemPlatform } from "./platform.ts";
+import { randomFraction, sleep, systemPlatform } from "./platform.ts";
 
 test("work runs once after its time, and not at all when it is cancelled", async () => {
   const done: string[] = [];
@@ -66,88 +66,4 @@ test("monotonic time never goes back, and random values differ", () => {
   systemPlatform.random(one);
   systemPlatform.random(other);
   expect(one).not.toEqual(other);
-});
-
-test("work is done repeatedly, that of equal intervals in the same turn", async () => {
-  const interval = new SharedInterval(1);
-  expect([interval.has(4), interval.has(0), new SharedInterval(250).has(300)]).toEqual([
-    true,
-    false,
-    false,
-  ]);
-  let turn = 0;
-  const turns = { first: [] as number[], second: [] as number[] };
-  const first = interval.every(4, () => {
-    turn += 1;
-    turns.first.push(turn);
-    queueMicrotask(() => (turn += 1));
-  });
-  // The second begins at another time.
-  await new Promise<void>((resolve) => {
-    const other = interval.every(3, () => {
-      other.cancel();
-      resolve();
-    });
-  });
-  await new Promise<void>((resolve) => {
-    const second = interval.every(4, () => {
-      turns.second.push(turn);
-      if (turns.second.length < 3) return;
-      second.cancel();
-      first.cancel();
-      resolve();
-    });
-  });
-  expect(turns.first.slice(-3)).toEqual(turns.second);
-});
-
-test("the first time is not before the interval has passed", async () => {
-  const interval = new SharedInterval(5);
-  let beats = 0;
-  const each = interval.every(5, () => (beats += 1));
-  await new Promise<void>((resolve) => {
-    const beat = interval.every(5, () => {
-      beat.cancel();
-      resolve();
-    });
-  });
-  const began = beats;
-  await new Promise<void>((resolve) => {
-    const late = interval.every(15, () => {
-      late.cancel();
-      resolve();
-    });
-  });
-  each.cancel();
-  expect(beats - began).toBeGreaterThanOrEqual(3);
-});
-
-test("an error does not stop other work", async () => {
-  const errors: unknown[] = [];
-  const interval = new SharedInterval(1, (error) => errors.push(error));
-  const failing = interval.every(1, () => {
-    throw new Error("broken");
-  });
-  await new Promise<void>((resolve) => {
-    const other = interval.every(1, () => {
-      other.cancel();
-      resolve();
-    });
-  });
-  failing.cancel();
-  expect(errors[0]).toEqual(new Error("broken"));
-});
-
-test("a process ends if all work that would keep it alive is cancelled", async () => {
-  const script = `
-    import { SharedInterval } from ${JSON.stringify(import.meta.resolve("./platform.ts"))};
-    const interval = new SharedInterval(1);
-    interval.every(1, () => undefined).unref();
-    const kept = interval.every(2, () => {
-      console.log("kept");
-      kept.cancel();
-    });`;
-  const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });
-  expect(await new Response(child.stdout).text()).toBe("kept\n");
-  expect(await child.exited).toBe(0);
 });

@@ -23,18 +23,3 @@ test("the longest delay is retained for one to two minutes", () => {
   loop.stop();
   expect(platform.timers).toBe(0);
 });
-
-test("the first measurement may be later than one period", () => {
-  const platform = new ManualPlatform(0);
-  let lateMs = 0;
-  const loop = new EventLoopDelay({
-    every: platform.every,
-    monotonic: () => platform.monotonic() + lateMs,
-  });
-  loop.start();
-  // Timers that share a turn begin with the next one.
-  lateMs = 499;
-  platform.advance(1_000);
-  expect(loop.longest).toBe(0);
-  loop.stop();
-});

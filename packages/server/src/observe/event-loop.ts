@@ -7,8 +7,7 @@ const WINDOW_MS = 60_000;
 export class EventLoopDelay {
   readonly #platform: Pick<Platform, "every" | "monotonic">;
   #timer: Timer | null = null;
-  /** When the timer was last due; null before the first time, which may be late. */
-  #last: number | null = null;
+  #last = 0;
   #began = 0;
   /** The longest delays of this window and of the one before, in seconds. */
   #longest = 0;
@@ -20,8 +19,7 @@ export class EventLoopDelay {
 
   /** Starts to measure twice a second. */
   start(): void {
-    this.#last = null;
-    this.#began = this.#platform.monotonic();
+    this.#last = this.#began = this.#platform.monotonic();
     this.#timer = this.#platform.every(EVERY_MS, () => this.#measure()).unref();
   }
 
@@ -40,8 +38,7 @@ export class EventLoopDelay {
       [this.#before, this.#longest] = [this.#longest, 0];
       this.#began = now;
     }
-    const delay = this.#last === null ? 0 : (now - this.#last - EVERY_MS) / 1000;
-    this.#longest = Math.max(this.#longest, delay);
+    this.#longest = Math.max(this.#longest, (now - this.#last - EVERY_MS) / 1000);
     this.#last = now;
   }
 }
