@@ -18,6 +18,8 @@ RUN groupadd --gid 10001 pylon \
   && install -d -o pylon -g pylon -m 750 /data \
   && rm -f /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/subuid- /etc/subgid- /var/log/lastlog /var/log/faillog
 COPY --from=build /out /
+# The launcher of the command sets it; an executable can't set it for itself. Less CPU while idle.
+ENV MIMALLOC_PURGE_HOLES_MIN_INTERVAL=5000
 ENV PYLON_DB_PATH=/data/pylon.db PYLON_FILES_DIR=/data/uploads PYLON_LOG_FORMAT=json
 WORKDIR /app
 USER 10001:10001

@@ -75,6 +75,7 @@ export const GROUPS = {
       operations: [INSERT, { op: "update", entity: "Item", id: ":id", data: { n: 3 } }],
     }),
     ...withBody("POST", "/api/import", { entities: { Item: [ROW] } }),
+    ...withBody("POST", "/api/import/Item", { csv: "name,n\na,1\n" }),
   ],
   sync: [
     ...bare(

@@ -7,6 +7,7 @@ import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { whenOrphaned } from "./orphaned.mjs";
+import { RUNTIME_ENV } from "./runtime-env.mjs";
 
 const built = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 // In the repository nothing is built: there the sources run.
@@ -20,6 +21,7 @@ if (process.versions.bun === undefined) {
   );
   // Environment files are read by `pylon dev` itself, and an app's imports install nothing.
   const child = spawn(bun, ["--no-env-file", "--no-install", main, ...process.argv.slice(2)], {
+    env: { ...RUNTIME_ENV, ...process.env },
     stdio: "inherit",
   });
   // A supervisor's signals are for the server. Ctrl-C reaches it twice then, which it knows.

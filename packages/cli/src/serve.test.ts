@@ -303,3 +303,18 @@ test.each([
   expect(stderr).not.toContain("canary");
   expect(stderr.trim().split("\n")).toHaveLength(1);
 });
+
+test("the launcher starts the runtime with settings that the environment may replace", async () => {
+  const setting = queryOf('process.env["MIMALLOC_PURGE_HOLES_MIN_INTERVAL"]');
+  for (const [env, expected] of [
+    [{}, "5000"],
+    [{ MIMALLOC_PURGE_HOLES_MIN_INTERVAL: "100" }, "100"],
+  ] as const) {
+    using folder = new TempFolder();
+    folder.write({ "app.ts": APP, "functions/setting.ts": setting });
+    await using dev = new PylonProcess(DEV, folder.path, env, LAUNCHER);
+    const { port } = await dev.event();
+    expect(await callFn(port, "setting")).toBe(expected);
+    expect(await dev.end()).toBe(0);
+  }
+});

@@ -253,7 +253,11 @@ export class CollabDocument implements DocumentChanges {
     this.#stops.push(
       documents.onReset(() => this.reset()),
       documents.onLoaded(() => this.#loadParts()),
-      documents.onOpened(() => this.#request()),
+      documents.onOpened(() => {
+        // What followed the last snapshot of an earlier connection may not have arrived.
+        this.#check.stop();
+        this.#request();
+      }),
     );
     documents.subscribe(this.key);
     // Changes of before are stored and sent from now on.

@@ -30,6 +30,11 @@ export class FunctionLimits {
     this.#shared = shared;
   }
 
+  /** Whether calls of a function are limited at all. */
+  concerns({ rateLimit }: Pick<FnDefinition, "rateLimit">): boolean {
+    return rateLimit !== undefined || this.#common.isOn;
+  }
+
   /** @throws PylonError RATE_LIMITED */
   count(
     name: string,

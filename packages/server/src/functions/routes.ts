@@ -124,10 +124,9 @@ class FunctionHandlers {
   readonly call = async (context: RequestContext): Promise<Answer> => {
     const name = context.param("name");
     const definition = this.#runner.find(name);
-    await this.#limits.count(name, definition, {
-      caller: context.caller,
-      address: () => context.address,
-    });
+    const { caller } = context;
+    if (this.#limits.concerns(definition))
+      await this.#limits.count(name, definition, { caller, address: () => context.address });
     const args = await context.json({});
     const request = callOf(context, name, definition, args);
     if (context.request.headers.get("accept")?.includes("text/event-stream") === true)

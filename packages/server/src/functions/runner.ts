@@ -1,4 +1,5 @@
 import { parseArgs, type FnDefinition } from "@pylonsync/functions";
+import type { PylonError } from "@pylonsync/protocol";
 import { ANONYMOUS } from "../identity/identity.ts";
 import { currentOperation, reasonOf, runIn, type Operation } from "../observe/operation.ts";
 import type { Reader, ReadLimits } from "../store/store.ts";
@@ -108,16 +109,9 @@ export class Runner {
     return callersFor(this, { ...call, caller: ANONYMOUS }, { signal });
   }
 
-  async #run(
-    running: RunningCall,
-    rawArgs: unknown,
-    span: Operation["span"],
-  ): Promise<EncodedResult> {
-    const { name, definition, call, trace, deadline, isIsolated } = running;
-    const { dev, observer, traces } = this.#services;
-    let outcome: "ok" | "refused" | "failed" = "ok";
-    let traced: TraceOutcome = SUCCEEDED;
-    observer.started(name, isIsolated);
+  #run(running: RunningCall, rawArgs: unknown, span: Operation["span"]): Promise<EncodedResult> {
+    const { name, definition, call, isIsolated } = running;
+    this.#services.observer.started(name, isIsolated);
     try {
       // A rejection of one caller is not the result for another.
       if (asksForCaller(definition)) call.watch?.readCaller();
@@ -128,21 +122,48 @@ export class Runner {
         call.request === undefined ? NO_OPTIONS : OF_WEBHOOK,
       );
       const result = this.#invoke(running, args);
-      return result instanceof Promise ? await result : result;
+      if (result instanceof Promise)
+        return result.then(
+          (value) => this.#succeeded(running, span, value),
+          (thrown: unknown) => {
+            throw this.#failed(running, span, thrown);
+          },
+        );
+      return Promise.resolve(this.#succeeded(running, span, result));
     } catch (thrown) {
-      const { refusal, error } = shownOf(definition, thrown);
-      outcome = refusal === undefined ? "failed" : "refused";
-      span?.fail(reasonOf(error));
-      traced = outcomeOf(refusal, error);
-      if (refusal !== undefined) throw refusal;
-      observer.failed(name, call.requestId, error);
-      throw handlerError(error, call.requestId, dev || call.isForOperators === true);
-    } finally {
-      deadline.clear();
-      span?.end();
-      traces.add(trace, traced);
-      observer.ended(name, definition.type, outcome, trace.durationMs, isIsolated);
+      return Promise.reject(this.#failed(running, span, thrown));
     }
+  }
+
+  #succeeded(running: RunningCall, span: Operation["span"], result: EncodedResult): EncodedResult {
+    this.#ended(running, span, SUCCEEDED, "ok");
+    return result;
+  }
+
+  /** @returns the error for the caller */
+  #failed(running: RunningCall, span: Operation["span"], thrown: unknown): PylonError {
+    const { name, definition, call } = running;
+    const { dev, observer } = this.#services;
+    const { refusal, error } = shownOf(definition, thrown);
+    span?.fail(reasonOf(error));
+    const outcome = refusal === undefined ? "failed" : "refused";
+    this.#ended(running, span, outcomeOf(refusal, error), outcome);
+    if (refusal !== undefined) return refusal;
+    observer.failed(name, call.requestId, error);
+    return handlerError(error, call.requestId, dev || call.isForOperators === true);
+  }
+
+  #ended(
+    { name, definition, trace, deadline, isIsolated }: RunningCall,
+    span: Operation["span"],
+    traced: TraceOutcome,
+    outcome: "ok" | "refused" | "failed",
+  ): void {
+    const { observer, traces } = this.#services;
+    deadline.clear();
+    span?.end();
+    traces.add(trace, traced);
+    observer.ended(name, definition.type, outcome, trace.durationMs, isIsolated);
   }
 
   /** Runs an isolated function in its process, which is acquired before a transaction begins. */

@@ -3,7 +3,7 @@ import { ANONYMOUS_IDENTITY, type Identity } from "../identity/identity.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { Tracing } from "../observe/tracing.ts";
-import { reasonOf, runIn, type Operation } from "../observe/operation.ts";
+import { reasonOf, runIn, type Operation, type Span } from "../observe/operation.ts";
 import { type Platform } from "../platform.ts";
 import { callerKey } from "../request/caller-key.ts";
 import { bearerToken } from "../request/bearer.ts";
@@ -55,23 +55,49 @@ interface RequestKind {
   readonly isFree?: boolean;
   /** A page of another site may send it, also in dev mode. */
   readonly acceptsCrossOriginForms?: boolean;
+  /** The request can't be repeated: its response is not rejected for lack of room. */
+  readonly isOnce?: boolean;
 }
 
-/** A request that is assigned to its route. */
-interface RoutedRequest {
-  /** Parameters of the path. */
-  readonly params: Readonly<Record<string, string>>;
-  readonly address: Peer;
+/** A request from its arrival until its response is created. */
+class Exchange implements Disposable {
+  readonly kind: RequestKind;
+  readonly request: Request;
   readonly requestId: string;
-  readonly reader: AnswerReader;
+  readonly address: Peer;
+  /** The caller, once it is identified. */
+  identity: Identity = ANONYMOUS_IDENTITY;
+  /** Whether the request says who the caller is; if not, anybody may have sent it. */
+  isIdentified = false;
+  /** The context of its route, if it has one. */
+  context: RequestContext | null = null;
+
+  constructor(kind: RequestKind, request: Request, requestId: string, address: Peer) {
+    this.kind = kind;
+    this.request = request;
+    this.requestId = requestId;
+    this.address = address;
+  }
+
+  /** The name of its route, as in metrics. */
+  get name(): string {
+    return this.kind.name;
+  }
+
+  /** The key by which what the caller uses is counted. */
+  readonly key = (): string => callerKey(this.identity.caller, this.address);
+
+  /** Releases the body. */
+  [Symbol.dispose](): void {
+    this.context?.[Symbol.dispose]();
+  }
 }
 
-/** The reader of a response, for the count of bytes that wait for slow readers. */
-interface AnswerReader {
-  identity: Identity;
-  /** Whether the request can be repeated: then its response may be rejected for lack of room. */
-  readonly isRepeatable: boolean;
-}
+/**
+ * Creates the response to a request. It returns a promise only if it must wait: each asynchronous
+ * function in the path of a request adds 0.2 us to the 9 us that an empty one takes.
+ */
+type Handle = (exchange: Exchange) => Answer | Promise<Answer>;
 
 /**
  * Applies what all requests have in common: limits, identity, access, errors, headers, metrics, the
@@ -117,49 +143,66 @@ export class Dispatcher {
     const route = routes.get(isHead ? "GET" : request.method);
     if (route === undefined || (isHead && route.isAnonymous === true))
       return this.#withoutRoute(routes, request, peer);
-    const reader: AnswerReader = {
-      identity: ANONYMOUS_IDENTITY,
-      isRepeatable: route.method === "GET" || route.scope === "read",
-    };
     const kind: RequestKind = {
       name: route.path,
       isQuiet: route.quiet === true,
       isFree: route.quiet === true || route.isLimitedByUser === true,
       acceptsCrossOriginForms: route.acceptsCrossOriginForms === true,
+      isOnce: route.method !== "GET" && route.scope !== "read",
     };
-    const handle = (address: Peer, requestId: string): Promise<Answer> => {
-      const answer = this.#handle(route, request, { params, address, requestId, reader });
-      return route.challenge === undefined
-        ? answer
-        : this.#challenge(route, request, requestId, answer);
-    };
-    return this.#run(kind, request, peer, handle, reader);
+    return this.#run(kind, request, peer, (exchange) => {
+      if (route.challenge !== undefined) return this.#challenge(route, params, exchange);
+      return this.#handle(route, params, exchange);
+    });
   }
 
   /** Identifies the caller, checks its access, and calls the route. */
-  async #handle(
+  #handle(
     route: Route,
-    request: Request,
-    { params, address, requestId, reader }: RoutedRequest,
-  ): Promise<Answer> {
-    const { authenticator, answers, bodies, dev } = this.#options;
+    params: Readonly<Record<string, string>>,
+    exchange: Exchange,
+  ): Answer | Promise<Answer> {
+    const { authenticator } = this.#options;
+    const { request, address } = exchange;
     refuseNul(params);
     // A page of another site may have sent it, with the cookie of the user who visits that page.
     const isUnidentified =
       route.isAnonymous === true ||
       (route.acceptsCrossOriginForms === true && authenticator.isForeign(request));
-    if (route.path.startsWith(AUTH_PATHS) && !isUnidentified) authenticator.checkOrigin(request);
-    const identified = isUnidentified
-      ? ANONYMOUS_IDENTITY
-      : this.callers.identifyFor(route, request, address);
-    const identity = identified instanceof Promise ? await identified : identified;
-    reader.identity = identity;
-    const key = (): string => callerKey(identity.caller, address);
-    if (route.isLimitedByUser === true) await this.#options.limiter.count(key);
+    if (isUnidentified) return this.#limited(route, params, exchange);
+    if (route.path.startsWith(AUTH_PATHS)) authenticator.checkOrigin(request);
+    const identifiedAs = (identity: Identity): Answer | Promise<Answer> => {
+      exchange.identity = identity;
+      exchange.isIdentified = true;
+      return this.#limited(route, params, exchange);
+    };
+    const identity = this.callers.identifyFor(route, request, address);
+    return identity instanceof Promise ? identity.then(identifiedAs) : identifiedAs(identity);
+  }
+
+  /** Calls the route if the caller's limits allow it. */
+  #limited(
+    route: Route,
+    params: Readonly<Record<string, string>>,
+    exchange: Exchange,
+  ): Answer | Promise<Answer> {
+    const { limiter } = this.#options;
+    return route.isLimitedByUser === true && limiter.isOn
+      ? limiter.count(exchange.key).then(() => this.#call(route, params, exchange))
+      : this.#call(route, params, exchange);
+  }
+
+  #call(
+    route: Route,
+    params: Readonly<Record<string, string>>,
+    exchange: Exchange,
+  ): Answer | Promise<Answer> {
+    const { answers, authenticator, bodies, dev } = this.#options;
+    const { request, identity, isIdentified, address, requestId, key } = exchange;
     if (answers.isBusy) answers.check(key());
-    const confirm = isUnidentified
-      ? undefined
-      : () => this.callers.confirm(request, identity, route.tokens);
+    const confirm = isIdentified
+      ? () => this.callers.confirm(request, identity, route.tokens)
+      : undefined;
     const bounds = { limit: route.body ?? "none", transfers: bodies, key };
     const context = new RequestContext(
       request,
@@ -170,24 +213,21 @@ export class Dispatcher {
       confirm,
       bounds,
     );
-    // The compiled form of `using` costs some microseconds.
-    try {
-      checkAccess(route, context, dev && authenticator.isOwnPage(request));
-      return await route.handle(context);
-    } finally {
-      context[Symbol.dispose]();
-    }
+    exchange.context = context;
+    checkAccess(route, context, dev && authenticator.isOwnPage(request));
+    return route.handle(context);
   }
 
   /** Adds the header that says how to get a token for this route to a 401. */
   async #challenge(
-    { challenge }: Route,
-    request: Request,
-    requestId: string,
-    answer: Promise<Answer>,
+    route: Route,
+    params: Readonly<Record<string, string>>,
+    exchange: Exchange,
   ): Promise<Answer> {
+    const { challenge } = route;
+    const { request, requestId } = exchange;
     try {
-      return await answer;
+      return await this.#handle(route, params, exchange);
     } catch (error) {
       if (challenge === undefined || !(error instanceof PylonError) || error.status !== 401)
         throw error;
@@ -203,7 +243,7 @@ export class Dispatcher {
     peer: Peer,
     handle: (identity: () => Promise<Identity>) => Promise<Answer>,
   ): Promise<Response> {
-    return this.#run({ name }, request, peer, async () =>
+    return this.#run({ name }, request, peer, () =>
       handle(() => this.callers.identify(request, false, peer)),
     );
   }
@@ -220,7 +260,7 @@ export class Dispatcher {
     find: () => Promise<Response | null>,
     notFound: () => PylonError,
   ): Promise<Response> {
-    return this.#run({ name: "page", isFree: true }, request, peer, async (address) => {
+    return this.#run({ name: "page", isFree: true }, request, peer, async ({ address }) => {
       const page = await find();
       if (page !== null) return page;
       await this.#options.limiter.count(() => networkOf(address()));
@@ -259,82 +299,68 @@ export class Dispatcher {
       return withOwnHeaders(refusal, null, cors);
     }
     const { name } = endpoint;
-    const reader: AnswerReader = { identity: ANONYMOUS_IDENTITY, isRepeatable: false };
     const own: { headers?: Headers } = {};
-    const kind = { name, acceptsCrossOriginForms: true };
-    const response = await this.#run(
-      kind,
-      request,
-      peer,
-      async (address, requestId) => {
-        const identity = await this.callers.identifyForEndpoint(endpoint, request, address);
-        reader.identity = identity;
-        const key = (): string => callerKey(identity.caller, address);
-        const { bodies } = this.#options;
-        const call = { request, identity, address, requestId, bodies, key };
-        const answer = await endpoint.answer(call);
-        own.headers = new Headers(answer.headers);
-        return answer;
-      },
-      reader,
-    );
+    const kind = { name, acceptsCrossOriginForms: true, isOnce: true };
+    const response = await this.#run(kind, request, peer, async (exchange) => {
+      const { address, requestId, key } = exchange;
+      const identity = await this.callers.identifyForEndpoint(endpoint, request, address);
+      exchange.identity = identity;
+      const { bodies } = this.#options;
+      const call = { request, identity, address, requestId, bodies, key };
+      const answer = await endpoint.answer(call);
+      own.headers = new Headers(answer.headers);
+      return answer;
+    });
     return withOwnHeaders(response, own.headers ?? null, cors);
   }
 
-  #run(
-    kind: RequestKind,
-    request: Request,
-    peer: Peer,
-    handle: (address: Peer, requestId: string) => Promise<Answer>,
-    reader: AnswerReader = { identity: ANONYMOUS_IDENTITY, isRepeatable: true },
-  ): Promise<Response> {
+  #run(kind: RequestKind, request: Request, peer: Peer, handle: Handle): Promise<Response> {
     const requestId = this.#ids.of(request);
     const span = kind.isQuiet === true ? null : this.#options.tracing.request(request, kind.name);
     const operation: Operation = { requestId, where: `${request.method} ${kind.name}`, span };
-    return runIn(operation, () =>
-      this.#answer(operation, requestId, kind, request, peer, handle, reader),
-    );
+    const address = (): string => this.callers.addressOf(request, peer);
+    const exchange = new Exchange(kind, request, requestId, address);
+    return runIn(operation, () => this.#answer(exchange, span, handle));
   }
 
-  async #answer(
-    { span }: Operation,
-    requestId: string,
-    { name, isQuiet = false, isFree = isQuiet, acceptsCrossOriginForms = false }: RequestKind,
-    request: Request,
-    peer: Peer,
-    handle: (address: Peer, requestId: string) => Promise<Answer>,
-    reader: AnswerReader,
-  ): Promise<Response> {
+  /** Creates the response. All that requests have in common is in this one asynchronous method. */
+  async #answer(exchange: Exchange, span: Span | null, handle: Handle): Promise<Response> {
     const { monotonic } = this.#options.platform;
+    const { kind, request, requestId, address } = exchange;
+    const { isQuiet = false, isFree = isQuiet } = kind;
+    const { limiter } = this.#options;
     const started = monotonic();
-    const address = (): string => this.callers.addressOf(request, peer);
     let response: Response;
     try {
-      this.#options.devHosts?.check(request.headers.get("host"));
-      if (this.#options.dev && !acceptsCrossOriginForms) this.callers.checkDevOrigin(request);
-      if (!isFree && this.#options.limiter.isOn)
-        await this.#options.limiter.count(() => networkOf(address()));
+      this.#checkHost(exchange);
+      if (!isFree && limiter.isOn) await limiter.count(() => networkOf(address()));
       // Health checks are cheap, and must not wait.
       const turn = isQuiet ? null : this.#turns.next();
       if (turn !== null) await turn;
-      const answer = await handle(address, requestId);
-      response = this.#writer.write(answer, { request, requestId, name }, (abort) =>
-        this.#options.answers.open(
-          callerKey(reader.identity.caller, address),
-          abort,
-          reader.isRepeatable,
-        ),
+      const handled = handle(exchange);
+      const answer = handled instanceof Promise ? await handled : handled;
+      response = this.#writer.write(answer, exchange, (abort) =>
+        this.#options.answers.open(exchange.key(), abort, kind.isOnce !== true),
       );
     } catch (error) {
       const refusal = this.#refuse(error, request, requestId);
       if (refusal.status >= 500) span?.fail(reasonOf(error));
-      response = this.#writer.write(refusal, { request, requestId, name }, null);
+      response = this.#writer.write(refusal, exchange, null);
+    } finally {
+      exchange[Symbol.dispose]();
     }
     const { status } = response;
-    if (!isQuiet) this.#record.add(name, request, status, monotonic() - started, address);
+    if (!isQuiet) this.#record.add(kind.name, request, status, monotonic() - started, address);
     span?.set("http.response.status_code", status);
     span?.end();
     return response;
+  }
+
+  /** @throws PylonError if a page that must not call this server in dev mode has sent it */
+  #checkHost({ kind, request }: Exchange): void {
+    const { dev, devHosts } = this.#options;
+    devHosts?.check(request.headers.get("host"));
+    if (dev && kind.acceptsCrossOriginForms !== true) this.callers.checkDevOrigin(request);
   }
 
   /**

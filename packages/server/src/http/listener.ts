@@ -158,10 +158,7 @@ class Listener {
       [...byPath].map(([path, methods]) => [
         path,
         (request: RoutedRequest, server: BunServer) =>
-          this.#guard(
-            request,
-            dispatcher.dispatch(methods, request, request.params ?? {}, peerOf(request, server)),
-          ),
+          dispatcher.dispatch(methods, request, request.params ?? {}, peerOf(request, server)),
       ]),
     );
   }

@@ -72,6 +72,30 @@ test("a large text arrives unchanged", () => {
   expect(afterTransfer([{ text }, { text: "\ud800" }])).toEqual([{ text }, { text: "\ud800" }]);
 });
 
+test("the messages of a turn are sent in order, with one write at its end", () => {
+  const sent: Uint8Array[] = [];
+  const turn: (() => void)[] = [];
+  const writer = new FrameWriter(
+    { write: (bytes) => sent.push(bytes) && bytes.length },
+    (work) => void turn.push(work),
+  );
+  const endTurn = (): void => turn.splice(0).forEach((work) => work());
+  for (const message of ["a", { b: undefined }, "c"]) writer.send(message);
+  expect(sent).toEqual([]);
+  expect(writer.isDrained).toBe(false);
+  endTurn();
+  expect([sent.length, writer.isDrained]).toEqual([1, true]);
+  writer.send("d");
+  endTurn();
+  const reader = new FrameReader();
+  expect(sent.flatMap((bytes) => [...reader.take(bytes)])).toEqual([
+    "a",
+    { b: undefined },
+    "c",
+    "d",
+  ]);
+});
+
 function afterTransfer(messages: readonly unknown[]): unknown[] {
   const sent: Uint8Array[] = [];
   const writer = new FrameWriter({ write: (bytes) => sent.push(bytes) && bytes.length });

@@ -50,10 +50,24 @@ export interface ByteSink {
 /** Writes messages to a socket in order. Bytes that the socket does not accept yet are buffered. */
 export class FrameWriter {
   readonly #sink: ByteSink;
-  readonly #waiting: Uint8Array[] = [];
+  readonly #soon: ((work: () => void) => void) | null;
+  #waiting: Uint8Array[] = [];
+  /** Whether the messages are sent at the end of the turn. */
+  #isCollecting = false;
+  readonly #flush = (): void => {
+    this.#isCollecting = false;
+    // A write costs more than the messages themselves.
+    if (this.#waiting.length > 1) this.#waiting = [Buffer.concat(this.#waiting)];
+    this.drain();
+  };
 
-  constructor(sink: ByteSink) {
+  /**
+   * @param soon runs work at the end of the turn of the event loop, when all messages of the turn
+   *   are sent with one write; null: each message is sent immediately
+   */
+  constructor(sink: ByteSink, soon: ((work: () => void) => void) | null = null) {
     this.#sink = sink;
+    this.#soon = soon;
   }
 
   /** @throws Error for a value that can't be cloned, such as a function */
@@ -63,7 +77,10 @@ export class FrameWriter {
         ? frameOf(AS_JSON, encoder.encode(JSON.stringify(message)))
         : frameOf(AS_CLONE, new Uint8Array(serialize(message))),
     );
-    if (this.#waiting.length === 1) this.drain();
+    if (this.#isCollecting || this.#waiting.length > 1) return;
+    if (this.#soon === null) return this.drain();
+    this.#isCollecting = true;
+    this.#soon(this.#flush);
   }
 
   /** Whether the socket has accepted all messages. */

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Socket, UnixSocketListener } from "bun";
+import type { Platform } from "../platform.ts";
 import { FrameReader, FrameWriter } from "./frames.ts";
 import type { IsolateProcess } from "./isolate-process.ts";
 import type { IsolateMessage } from "./protocol.ts";
@@ -25,7 +26,8 @@ export class IsolateSocket {
   /** The processes that were started and have not connected, by name. */
   readonly #expected = new Map<string, IsolateProcess>();
 
-  constructor() {
+  /** @param platform its turns of the event loop collect the messages to a process */
+  constructor({ soon }: Pick<Platform, "soon">) {
     this.#folder = mkdtempSync(join(tmpdir(), "pylon-fn-"));
     this.path = join(this.#folder, "s");
     this.#listener = Bun.listen({
@@ -34,7 +36,7 @@ export class IsolateSocket {
         open: (socket) => {
           const connection = {
             reader: new FrameReader(),
-            writer: new FrameWriter(socket),
+            writer: new FrameWriter(socket, soon),
             process: undefined,
           };
           this.#connections.set(socket, connection);

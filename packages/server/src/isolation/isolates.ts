@@ -224,7 +224,7 @@ export class Isolates {
     const source = app();
     if (source === null) return;
     try {
-      this.#socket ??= new IsolateSocket();
+      this.#socket ??= new IsolateSocket(platform);
       const name = platform.uuid();
       const slot: Slot = new Slot(
         this.#socket.path,

@@ -119,6 +119,8 @@ test("a database that stays unavailable is reported once each time", async () =>
   for (const round of [1, 2]) {
     isDown = true;
     const before = refused;
+    // An idle server would look again some seconds later.
+    jobs.wake([0]);
     await until(() => refused > before + 20);
     expect(reported).toEqual(Array.from({ length: round }, () => "The database can't be reached."));
     isDown = false;
@@ -128,8 +130,75 @@ test("a database that stays unavailable is reported once each time", async () =>
     await promise;
     // The runner looks for work again, without an error.
     const asked = answered;
-    await until(() => answered > asked + 20);
+    jobs.wake([0]);
+    await until(() => answered > asked);
   }
+  await jobs.stop(1_000);
+});
+
+test("an idle server that has its jobs alone reads them only every few seconds", async () => {
+  await using scratch = scratchStore();
+  if (scratch.store.dialect !== "sqlite") return;
+  let [reads, looks, aheadMs] = [0, 0, 0];
+  const store = new Proxy(scratch.store, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value !== "function") return value;
+      return (...args: readonly unknown[]): unknown => {
+        reads += 1;
+        return Reflect.apply(value, target, args);
+      };
+    },
+  });
+  const platform: Platform = {
+    ...systemPlatform,
+    now: () => systemPlatform.now() + aheadMs,
+    after: (ms, run) => {
+      looks += 1;
+      return systemPlatform.after(Math.min(ms, 5), run);
+    },
+  };
+  const runner = { run: async () => ({ value: null, json: "null" }) };
+  const { add, next, started, jobs } = startRunner({ store, platform }, { runner });
+  await started;
+  await until(() => looks > 3);
+  const [readsBefore, looksBefore] = [reads, looks];
+  await until(() => looks > looksBefore + 20);
+  expect(reads).toBe(readsBefore);
+
+  const added = next();
+  await add("send", { to: "ann" });
+  expect(await added).toBe("send completed");
+
+  // Of a tool that writes to the same file, and can't wake this server.
+  const found = next();
+  const tool = new Jobs(scratch.store, platform);
+  await tool.addOne(scheduledCall(() => tool.now(), "send", 0, { to: "ben" }));
+  aheadMs = 5_000;
+  expect(await found).toBe("send completed");
+  await jobs.stop(1_000);
+});
+
+test("a cron is on time on an idle server", async () => {
+  await using scratch = scratchStore();
+  let [looks, nowMs] = [0, Date.parse("2026-03-01T08:00:57Z")];
+  const platform: Platform = {
+    ...systemPlatform,
+    now: () => nowMs,
+    after: (ms, run) => {
+      looks += 1;
+      return systemPlatform.after(Math.min(ms, 5), run);
+    },
+  };
+  const runner = { run: async () => ({ value: null, json: "null" }) };
+  const { next, started, jobs } = startRunner({ store: scratch.store, platform }, { runner });
+  await started;
+  jobs.declare({ crons: [{ name: "each minute", schedule: "* * * * *", function: "write" }] });
+  const before = looks;
+  await until(() => looks > before + 3);
+  const ended = next();
+  nowMs += 3_000;
+  expect(await ended).toBe("write completed");
   await jobs.stop(1_000);
 });
 

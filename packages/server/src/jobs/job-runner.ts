@@ -26,6 +26,8 @@ const RENEW_MS = LEASE_MS / 3;
 const POLL_MS = 1_000;
 /** How often a busy runner looks for jobs that have become due, in milliseconds. */
 const DUE_POLL_MS = 100;
+/** How long an idle server that has the jobs alone relies on what it has found, in milliseconds. */
+const QUIET_MS = 5_000;
 /** The lease of a mutation outlasts its timeout by this, in milliseconds. */
 const MUTATION_MARGIN_MS = 10_000;
 /** The maximum length of the error that is stored with a job, in characters. */
@@ -63,6 +65,8 @@ export type Task = (attempt: TaskAttempt) => Promise<void>;
 /** The services of the runner. */
 export interface JobRunnerServices {
   readonly table: JobTable;
+  /** Whether no other server has these jobs: then `wake` is told of all that are added. */
+  readonly isAlone: boolean;
   readonly crons: Crons;
   readonly runner: Pick<Runner, "run">;
   readonly functions: () => Functions;
@@ -135,6 +139,10 @@ export class JobRunner {
   #renewal: Timer | undefined;
   /** When it next looks for jobs that have become due, in milliseconds since 1970. */
   #settleAt = 0;
+  /** Until when there is nothing to do unless something happens; only used by a server alone. */
+  #quietUntil = 0;
+  /** Changed by everything that may bring work, by which a look detects what happens during it. */
+  #disturbances = 0;
   /** The time of the last look, which detects a clock that was set back, even before the start. */
   #lookedAt = Infinity;
   #isStopping = false;
@@ -156,6 +164,7 @@ export class JobRunner {
   /** Looks for work at these times, in milliseconds since 1970. */
   wake(times: readonly number[]): void {
     if (this.#isStopping) return;
+    this.#disturb();
     for (const at of times) {
       this.#settleAt = Math.min(this.#settleAt, at);
       this.#wakeBy(at);
@@ -240,6 +249,8 @@ export class JobRunner {
     if (concurrency === 0) return;
     await this.#followClock();
     await this.#settleCrons();
+    if (platform.now() < this.#quietUntil) return this.#wakeBy(this.#quietUntil);
+    const before = this.#disturbances;
     if (platform.now() >= this.#settleAt) {
       this.#settleAt = platform.now() + DUE_POLL_MS;
       if ((await table.settleDue(observer.died, this.#holder)) > 0) this.#settleAt = 0;
@@ -252,9 +263,25 @@ export class JobRunner {
     await this.#beginAll(jobs);
     if (jobs.length === free) return;
     const next = await table.nextDue();
+    if (jobs.length === 0 && before === this.#disturbances) this.#beQuiet(next);
     if (next === null) return;
     this.#settleAt = Math.min(this.#settleAt, next);
     this.#wakeBy(Math.max(next, platform.now() + 1));
+  }
+
+  /**
+   * Lets the next looks of an idle server alone skip the database: each would cost it as much as a
+   * request. It looks sometimes nevertheless, for jobs that a tool has put into the file.
+   */
+  #beQuiet(next: number | null): void {
+    if (!this.#services.isAlone || this.#running.size > 0) return;
+    this.#quietUntil = Math.min(this.#services.platform.now() + QUIET_MS, next ?? Infinity);
+  }
+
+  /** What a look has found, or is about to find, no longer holds. */
+  #disturb(): void {
+    this.#disturbances += 1;
+    this.#quietUntil = 0;
   }
 
   /**
@@ -283,11 +310,13 @@ export class JobRunner {
     await table.clockSetBack(this.#holder.leaseMsOf);
     this.#lookedAt = platform.now();
     this.#settleAt = 0;
+    this.#quietUntil = 0;
   }
 
   /** Creates the jobs of due crons. A failure is reported, and delays no other job. */
   async #settleCrons(): Promise<void> {
     const { crons, platform } = this.#services;
+    if (crons.nextDue !== null && crons.nextDue <= platform.now()) this.#disturb();
     try {
       await crons.settleDue();
       if (crons.nextDue !== null) this.#wakeBy(Math.max(crons.nextDue, platform.now() + 1));
@@ -315,6 +344,7 @@ export class JobRunner {
     const done = (lost === undefined ? attempt() : lost.done.then(attempt)).finally(() => {
       if (this.#running.get(job.id)?.job === job) this.#running.delete(job.id);
       // A place has become free.
+      this.#disturb();
       if (!this.#isStopping) this.#wakeBy(0);
     });
     const isRenewed = this.#typeOf(job.name) !== "mutation";

@@ -38,12 +38,16 @@ export class Jobs implements JobQueue {
   }
 
   /** Starts to run jobs. */
-  async start(services: Omit<JobRunnerServices, "table" | "crons" | "platform">): Promise<void> {
+  async start(
+    services: Omit<JobRunnerServices, "isAlone" | "table" | "crons" | "platform">,
+  ): Promise<void> {
     await this.#clock.start();
     // An SQLite file has one server, so no other server can be running these jobs.
-    if (this.#store.dialect === "sqlite") await this.#table.reclaimAll();
+    const isAlone = this.#store.dialect === "sqlite";
+    if (isAlone) await this.#table.reclaimAll();
     this.#runner = new JobRunner({
       ...services,
+      isAlone,
       table: this.#table,
       crons: this.crons,
       platform: this.platform,

@@ -40,6 +40,18 @@ export class DurationHistogram {
     series.sum += seconds;
   }
 
+  /** The number of observed values of each series that matches, in total. */
+  count(matches: (labels: Readonly<Record<string, string>>) => boolean): number {
+    return this.#series.all
+      .filter(({ labels }) => matches(labels))
+      .reduce((total, { counts }) => total + counts.reduce((sum, one) => sum + one, 0), 0);
+  }
+
+  /** The values that a label has. */
+  valuesOf(label: string): readonly string[] {
+    return [...new Set(this.#series.all.map(({ labels }) => labels[label] ?? ""))];
+  }
+
   /** The data that the library's registry expects of a metric. */
   async get(): Promise<Omit<MetricObjectWithValues<MetricValueWithName<string>>, "collect">> {
     const values = this.#series.all.flatMap((series) => this.#valuesOf(series));

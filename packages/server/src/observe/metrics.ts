@@ -114,21 +114,6 @@ export class Metrics {
     "Isolated shards that were restarted because their thread was stuck or crashed, by shard.",
     ["shard", "why"],
   );
-  readonly #requests = new Counter(
-    "pylon_http_requests_total",
-    "Requests, excluding health checks and scrapes.",
-  );
-  readonly #requestsOk = new Counter(
-    "pylon_http_requests_ok_total",
-    "Responses with a status below 400.",
-  );
-  readonly #requestErrors = new Counter(
-    "pylon_http_requests_errors_total",
-    "Responses with a status of 400 or above.",
-  );
-  readonly #requestsByMethod = new Counter("pylon_http_requests_by_method", "Requests by method.", [
-    "method",
-  ]);
   readonly #pulls = new Counter("pylon_sync_pulls_total", "Pulls, by result.", ["outcome"]);
   readonly #pushed = new Counter(
     "pylon_sync_pushed_changes_total",
@@ -152,9 +137,6 @@ export class Metrics {
       [route, label, STATUS_CLASSES[Math.floor(status / 100)] ?? "other"],
       durationMs / 1000,
     );
-    this.#requests.add();
-    (status < 400 ? this.#requestsOk : this.#requestErrors).add();
-    this.#requestsByMethod.add([label]);
   }
 
   functionCall(name: string, type: string, outcome: string, durationMs: number): void {
@@ -252,10 +234,6 @@ export class Metrics {
       this.#shardCalls,
       this.#shardLeftOut,
       this.#shardRestarts,
-      this.#requests,
-      this.#requestsOk,
-      this.#requestErrors,
-      this.#requestsByMethod,
       this.#pulls,
       this.#pushed,
       this.#backups,
@@ -266,6 +244,7 @@ export class Metrics {
   #read(): ReadMetric[] {
     const live = this.#live();
     return [
+      ...requestMetrics(this.#requestSeconds),
       ...serverMetrics(live),
       ...feedMetrics(live),
       ...shardMetrics(live),
@@ -283,6 +262,28 @@ function gauge(name: string, help: string, read: Read): ReadMetric {
 
 function counter(name: string, help: string, read: Read): ReadMetric {
   return new ReadMetric("counter", name, help, read);
+}
+
+/** Numbers of requests, which the histogram of their durations has already counted. */
+function requestMetrics(seconds: DurationHistogram): ReadMetric[] {
+  const isError = (status = ""): boolean => /^[45]/.test(status);
+  return [
+    counter("pylon_http_requests_total", "Requests, excluding health checks and scrapes.", () =>
+      seconds.count(() => true),
+    ),
+    counter("pylon_http_requests_ok_total", "Responses with a status below 400.", () =>
+      seconds.count(({ status }) => !isError(status)),
+    ),
+    counter("pylon_http_requests_errors_total", "Responses with a status of 400 or above.", () =>
+      seconds.count(({ status }) => isError(status)),
+    ),
+    counter("pylon_http_requests_by_method", "Requests by method.", () =>
+      seconds.valuesOf("method").map((method) => ({
+        labels: { method },
+        value: seconds.count((labels) => labels["method"] === method),
+      })),
+    ),
+  ];
 }
 
 /** Metrics of the process and its parts. */

@@ -65,16 +65,17 @@ export class RequestBody implements Disposable {
     return this.#readLarge(request.body.getReader(), limit, as);
   }
 
-  async #readWhole(as: Reading): Promise<string> {
-    let bytes: Uint8Array;
-    try {
-      bytes = await this.#request.bytes();
-    } catch {
-      throw cutOff();
-    }
-    const text = decoded(bytes, as);
-    if (as === "json") scanJson(text);
-    return text;
+  #readWhole(as: Reading): Promise<string> {
+    return this.#request.bytes().then(
+      (bytes) => {
+        const text = decoded(bytes, as);
+        if (as === "json") scanJson(text);
+        return text;
+      },
+      () => {
+        throw cutOff();
+      },
+    );
   }
 
   /** Reads in chunks: a body with an invalid structure is rejected before the rest arrives. */
