@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { expect, test } from "bun:test";
 import { HttpClient } from "../connection/http.ts";
 import { systemPlatform } from "../platform/platform.ts";
@@ -102,4 +103,25 @@ test("a request that was cancelled before is not sent", async () => {
   const answer = http.request("POST", "/api/sync/push", {}, {}, options);
   await expect(answer).rejects.toMatchObject({ code: "UNREACHABLE" });
   expect(requests).toBe(0);
+});
+
+test("a signal that outlives requests keeps nothing of them, but ends their streams", async () => {
+  const signals: AbortSignal[] = [];
+  const platform = {
+    ...systemPlatform,
+    fetch: (url: string, { signal }: RequestInit) => {
+      if (signal) signals.push(signal);
+      const type = { "Content-Type": url.endsWith("stream") ? "text/event-stream" : "text/html" };
+      return Promise.resolve(new Response("", { headers: type }));
+    },
+  };
+  const http = new HttpClient("http://server", platform, () => null);
+  const abort = new AbortController();
+  const options = { signal: abort.signal };
+  for (let poll = 0; poll < 3; poll += 1)
+    await http.request("GET", "/poll", undefined, {}, options).catch(() => undefined);
+  expect(getEventListeners(abort.signal, "abort")).toEqual([]);
+  await http.open("GET", "/stream", undefined, {}, options);
+  abort.abort();
+  expect(signals.map(({ aborted }) => aborted)).toEqual([false, false, false, true]);
 });
