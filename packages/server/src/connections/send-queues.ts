@@ -1,6 +1,6 @@
 import { QUEUE_SHARE } from "@pylonsync/protocol";
 import type { Platform, Timer } from "../platform.ts";
-import { networkOf } from "../request/network.ts";
+import { networkOf } from "../util/network.ts";
 
 /** A reader for which bytes may be queued. */
 export interface QueuedReader {

@@ -1,6 +1,6 @@
 import { GUESTS_OF_ADDRESS, MAX_LOOSE_FILES_OF_GUEST, PylonError } from "@pylonsync/protocol";
 import type { Caller } from "../identity/identity.ts";
-import { networkOf } from "../request/network.ts";
+import { networkOf } from "../util/network.ts";
 import { RateLimiter } from "../request/rate-limit.ts";
 import type { FileRegistry } from "./file-registry.ts";
 

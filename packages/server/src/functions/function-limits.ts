@@ -1,7 +1,7 @@
 import type { FnDefinition } from "@pylonsync/functions";
 import type { Caller } from "../identity/identity.ts";
 import { callerKey } from "../request/caller-key.ts";
-import { networkOf } from "../request/network.ts";
+import { networkOf } from "../util/network.ts";
 import { RateLimiter, type SharedCount } from "../request/rate-limit.ts";
 
 /** The parts of a call by which calls are counted. */

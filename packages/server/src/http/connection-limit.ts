@@ -1,5 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
-import { networkOf } from "../request/network.ts";
+import { networkOf } from "../util/network.ts";
 
 /** Counts open sockets and streams by client address, so that one machine can't use all. */
 export class ConnectionLimit {

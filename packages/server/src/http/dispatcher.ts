@@ -9,7 +9,7 @@ import { callerKey } from "../request/caller-key.ts";
 import { bearerToken } from "../request/bearer.ts";
 import { RequestContext } from "../request/context.ts";
 import type { Endpoint } from "../request/endpoint.ts";
-import { networkOf } from "../request/network.ts";
+import { networkOf } from "../util/network.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
 import { errorAnswer, toPublicError, type Answer, type JsonAnswer } from "../request/responses.ts";
 import { checkAccess, type Route } from "../request/route.ts";

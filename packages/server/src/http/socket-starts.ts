@@ -10,7 +10,7 @@ import { cursorOf, type SocketStart } from "../connections/websocket.ts";
 import type { Identity } from "../identity/identity.ts";
 import { checkKeyScope } from "../identity/key-scope.ts";
 import { bearerToken } from "../request/bearer.ts";
-import { networkOf } from "../request/network.ts";
+import { networkOf } from "../util/network.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
 import { urlOf } from "../request/request-url.ts";
 import type { ShardSocketStart } from "../shards/shard-socket.ts";

@@ -5,7 +5,7 @@ import {
 } from "@pylonsync/protocol";
 import type { Log } from "../observe/log.ts";
 import { currentOperation } from "../observe/operation.ts";
-import { networkOf } from "../request/network.ts";
+import { networkOf } from "../util/network.ts";
 import { RateLimiter, type SharedCount } from "../request/rate-limit.ts";
 
 /** The format of this server's tokens: a client with an expired one does not guess. */

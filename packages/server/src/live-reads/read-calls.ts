@@ -13,7 +13,7 @@ import { Reads, type ReadParts, type ReadScope } from "../data/reads.ts";
 import { checkKeyScope } from "../identity/key-scope.ts";
 import type { Caller } from "../identity/identity.ts";
 import type { Platform } from "../platform.ts";
-import { networkOf } from "../request/network.ts";
+import { networkOf } from "../util/network.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
 import { toPublicError } from "../request/responses.ts";
 import type { Reader, Store } from "../store/store.ts";

@@ -1,5 +1,5 @@
 import type { Caller } from "../identity/identity.ts";
-import { networkOf } from "./network.ts";
+import { networkOf } from "../util/network.ts";
 
 /**
  * The key by which what a caller uses is counted. Guests are free to create, so they count by

@@ -1,7 +1,7 @@
 import type { Caller } from "../identity/identity.ts";
 import type { Reader, Store } from "../store/store.ts";
 import type { RequestContext } from "./context.ts";
-import { networkOf } from "./network.ts";
+import { networkOf } from "../util/network.ts";
 
 /** Returns the reader for one request. */
 export type RequestReader = (context: Pick<RequestContext, "caller" | "address">) => Reader;

@@ -2,7 +2,7 @@ import { MAX_ROOM_DATA_BYTES, MAX_ROOM_NAME_LENGTH, PylonError } from "@pylonsyn
 import type { Platform } from "../platform.ts";
 import type { RoomAccess } from "../policy/room-rules.ts";
 import type { RequestContext } from "../request/context.ts";
-import { networkOf } from "../request/network.ts";
+import { networkOf } from "../util/network.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import type { Reader } from "../store/store.ts";

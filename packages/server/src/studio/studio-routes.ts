@@ -1,7 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import { WebAsset } from "../app/web-asset.ts";
 import type { RequestContext } from "../request/context.ts";
-import { isLoopback } from "../request/network.ts";
+import { isLoopback } from "../util/network.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import type { StudioAccess } from "./studio-access.ts";

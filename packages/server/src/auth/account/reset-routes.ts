@@ -3,7 +3,7 @@ import { TRUE } from "@pylonsync/query";
 import type { Committer } from "../../data/commit.ts";
 import type { Platform } from "../../platform.ts";
 import type { RequestContext } from "../../request/context.ts";
-import { isLoopback } from "../../request/network.ts";
+import { isLoopback } from "../../util/network.ts";
 import { json, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import { routeTable } from "../../request/route-table.ts";

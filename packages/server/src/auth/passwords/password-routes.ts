@@ -1,6 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { RequestContext } from "../../request/context.ts";
-import { networkOf } from "../../request/network.ts";
+import { networkOf } from "../../util/network.ts";
 import { json, JsonAnswer, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import { routeTable } from "../../request/route-table.ts";

@@ -1,6 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
-import { networkOf } from "../../request/network.ts";
+import { networkOf } from "../../util/network.ts";
 import type { Store, Transaction } from "../../store/store.ts";
 import { transactById } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";

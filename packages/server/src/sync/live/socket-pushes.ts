@@ -7,7 +7,7 @@ import {
 import type { Subscriber } from "../../connections/subscriber.ts";
 import type { DataServices } from "../../data/routes.ts";
 import { checkKeyScope } from "../../identity/key-scope.ts";
-import { networkOf } from "../../request/network.ts";
+import { networkOf } from "../../util/network.ts";
 import type { RateLimiter } from "../../request/rate-limit.ts";
 import { toPublicError } from "../../request/responses.ts";
 import { parsePush, push } from "../push.ts";
