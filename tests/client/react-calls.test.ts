@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mutation, v } from "@pylonsync/functions";
+import { action, mutation, v } from "@pylonsync/functions";
 import {
   createSession,
   createTypedDb,
@@ -21,6 +21,7 @@ import {
   setReactStorage,
   startSessionAutoRefresh,
   storageKey,
+  streamFn,
   SyncEngine,
   update,
   uploadFile,
@@ -56,6 +57,13 @@ const app = appOf(
       handler: async (ctx, { title }) => ({
         id: await ctx.db.insert("Todo", { title, ownerId: ctx.auth.userId ?? "" }),
       }),
+    }),
+    count: action({
+      args: { to: v.int() },
+      handler: async (ctx, { to }) => {
+        for (let number = 1; number <= to; number += 1) await ctx.stream.write(`${number}`);
+        return { total: to, by: ctx.auth.userId };
+      },
     }),
   },
 );
@@ -180,8 +188,19 @@ test("an expired session is reported once, and an unreachable server is retried"
   expect(expired).toEqual(["over", "away"]);
 });
 
+test("a streamed call yields its chunks, and returns its result", async () => {
+  const stream = streamFn("count", { to: 3 });
+  const chunks: string[] = [];
+  let step = await stream.next();
+  for (; step.done !== true; step = await stream.next()) chunks.push(step.value);
+  expect([chunks, step.value]).toEqual([["1", "2", "3"], { total: 3, by: ann.userId }]);
+});
+
 test("listFns is only for the admin", async () => {
-  expect(await listFns({ token: ADMIN_TOKEN })).toEqual([{ name: "addTodo", fn_type: "mutation" }]);
+  expect(await listFns({ token: ADMIN_TOKEN })).toEqual([
+    { name: "addTodo", fn_type: "mutation" },
+    { name: "count", fn_type: "action" },
+  ]);
   await expect(listFns()).rejects.toMatchObject({ status: 403 });
 });
 

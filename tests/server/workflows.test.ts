@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { action, internalMutation, mutation, query, v } from "@pylonsync/functions";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { StepFailedError, workflow } from "@pylonsync/workflows";
+import { systemPlatform, type Platform } from "../../packages/server/src/platform.ts";
 import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
@@ -47,6 +48,10 @@ const app = appOf(
     tell: action({
       args: { id: v.string(), event: v.string(), data: v.any() },
       handler: (ctx, { id, event, data }) => ctx.workflows.send(id, event, data),
+    }),
+    stop: mutation({
+      args: { id: v.string() },
+      handler: (ctx, { id }) => ctx.workflows.cancel(id),
     }),
     stateOf: mutation({
       args: { id: v.string() },
@@ -260,6 +265,30 @@ test("a workflow can wait for another one", async () => {
   expect(done["output"]).toMatchObject({ child: { name: "CHILD" } });
   const [step] = done["steps"] as { readonly child_id: string }[];
   expect(await run(String(step?.child_id))).toMatchObject({ parent_id: done["id"] });
+});
+
+test("a workflow whose child a function cancels continues immediately", async () => {
+  const after: Platform["after"] = (ms, work) =>
+    systemPlatform.after(ms >= 1_000 ? 600_000 : ms, work).unref();
+  const other = await startServer(app, {}, { after });
+  const [operator, guest] = [
+    new TestClient(other.url, ADMIN_TOKEN),
+    await TestClient.guest(other.url),
+  ];
+  const bodyOf = async (id: unknown): Promise<Record<string, unknown>> =>
+    (await operator.request("GET", `/api/workflows/${String(id)}`)).body;
+  try {
+    const id = (await operator.request("POST", "/api/workflows/start", { name: "patient" })).body[
+      "id"
+    ];
+    await until(async () => (await bodyOf(id))["status"] === "WaitingForEvent");
+    const [step] = (await bodyOf(id))["steps"] as { readonly child_id: string }[];
+    await until(async () => (await bodyOf(step?.child_id))["status"] === "Sleeping");
+    await guest.request("POST", "/api/fn/stop", { id: step?.child_id });
+    await until(async () => (await bodyOf(id))["status"] === "Failed");
+  } finally {
+    await other.stop();
+  }
 });
 
 test("a cancelled workflow ends with its children, and can't be cancelled again", async () => {

@@ -128,6 +128,11 @@ test.each([
   expect(await watched.next()).toBe("web");
 });
 
+test("the removal of the app's folder is reported like any other change", async () => {
+  rmSync(dir, { recursive: true });
+  expect(await watched.next()).toContain("app");
+});
+
 test("what a package of the workspace exports is loaded again", async () => {
   expect(await version()).toBe("1a");
   write({ "shared/src/limit.ts": "export const LIMIT = 2;\n" });

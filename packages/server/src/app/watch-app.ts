@@ -1,6 +1,7 @@
 import { existsSync, realpathSync, watch, type FSWatcher } from "node:fs";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { systemPlatform, type Platform, type Timer } from "../platform.ts";
+import { errorCode } from "../util/errors.ts";
 import { appGraph, codeFolders, isEntryIn, type AppEntries, type AppGraph } from "./app-graph.ts";
 import { onPageImport, pageImports } from "./page-imports.ts";
 
@@ -57,9 +58,7 @@ class AppWatcher {
         .filter((folder) => !isIn(this.#root, folder) && existsSync(folder))
         .map((folder) => this.#watch(folder, true)),
       ...foldersAbove(resolve(options.dir), options.envFiles ?? []).map((folder) =>
-        watch(folder, (_event, file) => {
-          this.#saved(file !== null && isEnvFile(file) ? "env" : undefined);
-        }),
+        onFile(folder, false, (file) => this.#saved(isEnvFile(file) ? "env" : undefined)),
       ),
     ];
     this.#stopFollowingPage = onPageImport(resolve(options.dir), () => this.#watchOutside());
@@ -73,9 +72,7 @@ class AppWatcher {
   }
 
   #watch(folder: string, isRecursive: boolean): FSWatcher {
-    return watch(folder, { recursive: isRecursive }, (_event, file) => {
-      this.#saved(file === null ? undefined : this.#partOf(join(folder, file)));
-    });
+    return onFile(folder, isRecursive, (file) => this.#saved(this.#partOf(join(folder, file))));
   }
 
   #saved(part: AppPart | undefined): void {
@@ -85,10 +82,19 @@ class AppWatcher {
     this.#timer = (this.#options.platform ?? systemPlatform).after(SETTLE_MS, () => {
       const all = new Set(this.#parts);
       this.#parts.clear();
-      this.#graph = appGraph(this.#options);
-      this.#watchOutside();
+      this.#readGraph();
       this.#onChange(all);
     });
+  }
+
+  /** Folders may vanish at any moment; what is there then is reported when the app is loaded. */
+  #readGraph(): void {
+    try {
+      this.#graph = appGraph(this.#options);
+      this.#watchOutside();
+    } catch (error) {
+      if (errorCode(error) !== "ENOENT") throw error;
+    }
   }
 
   /** Watches the folders of the imported files outside of the app, and no others. */
@@ -137,6 +143,13 @@ class AppWatcher {
     // An import without an extension finds `a.ts` and `a/index.ts`.
     return files.has(path) || missing.some((file) => path === file || isVariant(path, file));
   }
+}
+
+/** Watches a folder. When it is removed itself, the runtime reports no name. */
+function onFile(folder: string, recursive: boolean, report: (file: string) => void): FSWatcher {
+  return watch(folder, { recursive }, (_event, file: string | null | undefined) => {
+    if (typeof file === "string") report(file);
+  });
 }
 
 function isVariant(path: string, missing: string): boolean {

@@ -67,9 +67,9 @@ test("held messages are sent before a socket is closed, and none after that", ()
   expect([ended.heard, gone.heard]).toEqual([["one"], []]);
 });
 
-test("each hears everything in order, however it is sent", () => {
+test("each hears what is sent while it is a member, in order, however it is sent", () => {
   const step = fc.tuple(
-    fc.constantFrom("group", "few", "now", "held", "flush", "turn"),
+    fc.constantFrom("group", "few", "now", "held", "flush", "turn", "join", "leave", "close"),
     fc.nat(24),
   );
   fc.assert(
@@ -93,8 +93,11 @@ test("each hears everything in order, however it is sent", () => {
           const to = kind === "group" ? group : few;
           to.send(text, index % 2 === 0 ? outbox : undefined);
           for (const [at, { subscriber }] of people.entries())
-            if (to.has(subscriber)) expected[at]?.push(text);
-        } else if (one !== undefined) {
+            if (to.has(subscriber) && subscriber.isOpen) expected[at]?.push(text);
+        } else if (one !== undefined && kind === "join") group.add(one.subscriber);
+        else if (one !== undefined && kind === "leave") group.delete(one.subscriber);
+        else if (kind === "close") one?.subscriber.close(CloseCode.TRY_AGAIN_LATER, "over");
+        else if (one?.subscriber.isOpen === true) {
           if (kind === "now") one.subscriber.send(text);
           else outbox.send(one.subscriber, text);
           expected[index]?.push(text);

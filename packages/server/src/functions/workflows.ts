@@ -63,7 +63,11 @@ export class TransactionWorkflows implements Workflows {
     await this.#runs.send(this.#tx, id, event, data);
   };
 
-  readonly cancel: Workflows["cancel"] = async (id) => this.#runs.cancel(this.#tx, id);
+  readonly cancel: Workflows["cancel"] = async (id) => {
+    // A run that waits for it continues.
+    this.#times.push(this.#queue.now());
+    return this.#runs.cancel(this.#tx, id);
+  };
 }
 
 /** `ctx.workflows` of an action, which runs each call in a separate transaction. */

@@ -202,6 +202,34 @@ test("a cron is on time on an idle server", async () => {
   await jobs.stop(1_000);
 });
 
+test("a cron whose time comes during a look of an idle server is on time", async () => {
+  await using scratch = scratchStore();
+  let looks = 0;
+  let minute = Date.parse("2026-03-01T08:00:00Z");
+  /** How often the clock is read before the minute begins. */
+  let readsBefore = 0;
+  const platform: Platform = {
+    ...systemPlatform,
+    now: () => (readsBefore > 0 ? ((readsBefore -= 1), minute - 1) : minute),
+    after: (ms, run) => {
+      looks += 1;
+      return systemPlatform.after(Math.min(ms, 1), run);
+    },
+  };
+  const runner = { run: async () => ({ value: null, json: "null" }) };
+  const { next, started, jobs } = startRunner({ store: scratch.store, platform }, { runner });
+  await started;
+  jobs.declare({ crons: [{ name: "each minute", schedule: "* * * * *", function: "write" }] });
+  for (let reads = 1; reads <= 12; reads += 1) {
+    const before = looks;
+    await until(() => looks > before + 8);
+    const ended = next();
+    [minute, readsBefore] = [minute + 60_000, reads];
+    expect(await ended).toBe("write completed");
+  }
+  await jobs.stop(1_000);
+});
+
 test("invalid arguments end a job immediately, an error of its handler does not", async () => {
   await using scratch = scratchStore();
   const refusal = new PylonError("INVALID_ARGS", "not on a Sunday");

@@ -316,13 +316,15 @@ export class JobRunner {
   /** Creates the jobs of due crons. A failure is reported, and delays no other job. */
   async #settleCrons(): Promise<void> {
     const { crons, platform } = this.#services;
-    if (crons.nextDue !== null && crons.nextDue <= platform.now()) this.#disturb();
+    const due = crons.nextDue;
     try {
       await crons.settleDue();
       if (crons.nextDue !== null) this.#wakeBy(Math.max(crons.nextDue, platform.now() + 1));
     } catch (error) {
       this.#failed(error);
     }
+    // Afterwards, because its time may have come since.
+    if (due !== null && due <= platform.now()) this.#disturb();
   }
 
   #leaseMsOf({ name, timeoutMs }: { readonly name: string; readonly timeoutMs: number | null }) {

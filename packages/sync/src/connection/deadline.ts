@@ -7,6 +7,8 @@ export class Deadline {
   readonly #passed: Promise<never>;
   #fail: (error: PylonClientError) => void = () => undefined;
   #cancel: () => void = () => undefined;
+  /** Nothing is left to abort: the given signal, which may exist for long, keeps nothing of it. */
+  readonly end: () => void;
 
   /**
    * @param given a signal that aborts it early
@@ -27,6 +29,7 @@ export class Deadline {
     const giveUp = (): void => this.#fail(unreachable(given?.reason));
     if (given?.aborted === true) giveUp();
     else given?.addEventListener("abort", giveUp);
+    this.end = () => given?.removeEventListener("abort", giveUp);
   }
 
   /** Sets a new timeout, in milliseconds, in place of the previous one. */

@@ -84,7 +84,8 @@ export class HttpClient {
     headers: Headers = {},
     options: RequestOptions = {},
   ): Promise<Response> {
-    const sent = this.#send(method, path, body, headers, options);
+    const accepting = { ...headers, Accept: "text/event-stream" };
+    const sent = this.#send(method, path, body, accepting, options);
     const { openStream } = await loadOnline();
     return openStream(sent);
   }
@@ -97,6 +98,7 @@ export class HttpClient {
     options: RequestOptions,
   ): SentRequest {
     const abort = new AbortController();
+    if (options.signal?.aborted === true) abort.abort();
     const token = this.#token();
     const text = body === undefined ? undefined : JSON.stringify(body);
     const init: RequestInit = {

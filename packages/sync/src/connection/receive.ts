@@ -22,26 +22,31 @@ export interface SentRequest extends RequestOptions {
 
 /** Returns the parsed JSON of a response. @throws PylonClientError */
 export function readJson(sent: SentRequest): Promise<unknown> {
-  return receive(sent, async (response, onData) =>
+  const deadline = deadlineOf(sent);
+  return receive(sent, deadline, async (response, onData) =>
     readAnswer(response, await textOf(response, onData)),
-  );
+  ).finally(deadline.end);
 }
 
 /** Returns a response that is an event stream, for its reader. @throws PylonClientError */
 export function openStream(sent: SentRequest): Promise<Response> {
-  return receive(sent, async (response) => {
+  return receive(sent, deadlineOf(sent), async (response) => {
     if (!response.ok) throw errorOf(response, await response.text().catch(() => ""));
     requireEventStream(response);
     return response;
   });
 }
 
+function deadlineOf({ http, signal, abort }: SentRequest): Deadline {
+  return new Deadline(http.platform, signal, abort);
+}
+
 function receive<T>(
   sent: SentRequest,
+  deadline: Deadline,
   take: (response: Response, onData: () => void) => Promise<T>,
 ): Promise<T> {
-  const { http, signal, abort, timeoutMs = ANSWER_MS } = sent;
-  const deadline = new Deadline(http.platform, signal, abort);
+  const { http, timeoutMs = ANSWER_MS } = sent;
   deadline.within(timeoutMs + sent.size / SLOWEST_UPLOAD);
   const onData = (): void => {
     http.receivedAt = http.platform.now();

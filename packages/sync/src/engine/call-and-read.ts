@@ -3,22 +3,23 @@ import { isString, objectOf } from "@pylonsync/protocol";
 import { parseAnswer } from "../connection/answer.ts";
 import { inTime } from "../connection/deadline.ts";
 import { PylonClientError } from "../connection/errors.ts";
-import type { HttpClient } from "../connection/http.ts";
-import { FUNCTION_MS } from "./send-call.ts";
+import { FUNCTION_MS, type FunctionRequest } from "./send-call.ts";
 
 const isError = /* @__PURE__ */ objectOf({ code: isString, message: isString });
 
 /**
  * Calls a function and yields the chunks that it streams, as `streamFunction`.
  *
- * @param path the function's path, which names the caller
- * @param args as JSON represents them
+ * @throws PylonClientError `SESSION_CHANGED` if another user has signed in since
  */
-export async function* callAndRead(
-  http: HttpClient,
-  path: string,
-  args: unknown,
-): AsyncGenerator<string, unknown> {
+export async function* callAndRead({
+  http,
+  path,
+  args,
+  token,
+}: Pick<FunctionRequest, "http" | "path" | "args" | "token">): AsyncGenerator<string, unknown> {
+  if (http.token !== token)
+    throw PylonClientError.ofClient("SESSION_CHANGED", "The user has changed since the call.");
   const response = await http
     .open("POST", path, args, {}, { timeoutMs: FUNCTION_MS })
     .catch((error: unknown) => {

@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { expect, test } from "bun:test";
 import { HttpClient } from "../connection/http.ts";
 import { systemPlatform } from "../platform/platform.ts";
@@ -64,4 +65,63 @@ test("a call is sent immediately, as the user who makes it", async () => {
   token = "bob";
   expect(sent).toEqual(["Bearer ann"]);
   expect(await answer).toBe("done");
+});
+
+test("a streamed call asks for a stream, and is not made as a later user", async () => {
+  let token = "ann";
+  const sent: (string | null)[] = [];
+  const platform = {
+    ...systemPlatform,
+    fetch: (_url: string, init: RequestInit) => {
+      const headers = new Headers(init.headers);
+      sent.push(headers.get("Authorization"), headers.get("Accept"));
+      const type = { headers: { "Content-Type": "text/event-stream" } };
+      return Promise.resolve(new Response("event: result\ndata: 1\n\n", type));
+    },
+  };
+  const http = new HttpClient("http://server", platform, () => token);
+  expect(await streamFunction(http, "pay", {}).next()).toEqual({ done: true, value: 1 });
+  expect(sent.splice(0)).toEqual(["Bearer ann", "text/event-stream"]);
+  const first = streamFunction(http, "pay", {}).next();
+  token = "bob";
+  await expect(first).rejects.toMatchObject({ code: "SESSION_CHANGED" });
+  expect(sent).toEqual([]);
+});
+
+test("a request that was cancelled before is not sent", async () => {
+  let requests = 0;
+  const platform = {
+    ...systemPlatform,
+    fetch: (_url: string, { signal }: RequestInit) => {
+      if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
+      requests += 1;
+      return Promise.resolve(Response.json(1));
+    },
+  };
+  const http = new HttpClient("http://server", platform, () => null);
+  const options = { signal: AbortSignal.abort() };
+  const answer = http.request("POST", "/api/sync/push", {}, {}, options);
+  await expect(answer).rejects.toMatchObject({ code: "UNREACHABLE" });
+  expect(requests).toBe(0);
+});
+
+test("a signal that outlives requests keeps nothing of them, but ends their streams", async () => {
+  const signals: AbortSignal[] = [];
+  const platform = {
+    ...systemPlatform,
+    fetch: (url: string, { signal }: RequestInit) => {
+      if (signal) signals.push(signal);
+      const type = { "Content-Type": url.endsWith("stream") ? "text/event-stream" : "text/html" };
+      return Promise.resolve(new Response("", { headers: type }));
+    },
+  };
+  const http = new HttpClient("http://server", platform, () => null);
+  const abort = new AbortController();
+  const options = { signal: abort.signal };
+  for (let poll = 0; poll < 3; poll += 1)
+    await http.request("GET", "/poll", undefined, {}, options).catch(() => undefined);
+  expect(getEventListeners(abort.signal, "abort")).toEqual([]);
+  await http.open("GET", "/stream", undefined, {}, options);
+  abort.abort();
+  expect(signals.map(({ aborted }) => aborted)).toEqual([false, false, false, true]);
 });

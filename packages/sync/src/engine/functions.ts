@@ -48,10 +48,10 @@ export async function* streamFunction(
   args: unknown,
 ): AsyncGenerator<string, unknown> {
   const path = functionPath(http, name);
-  const plain = toPlain(args);
+  const call = { http, path, args: toPlain(args), token: http.token };
   // The code is loaded on demand, before the call, because few pages read streams.
   const { callAndRead } = await import("../connection/extras.ts").catch((cause: unknown) => {
     throw codeNotLoaded(cause);
   });
-  return yield* callAndRead(http, path, plain);
+  return yield* callAndRead(call);
 }

@@ -14,7 +14,8 @@ const LOAD_AGAIN_MS = 5_000;
 export class LazyFunctions implements LiveClient {
   readonly #platform: Platform;
   readonly #functions: Lazy<LiveFunctions>;
-  #isWatched = false;
+  /** The number of subscriptions. */
+  #watching = 0;
   #cancelLoad: () => void = () => undefined;
   #isStarted = false;
   /** The session of the page; null until the server has responded. */
@@ -29,11 +30,13 @@ export class LazyFunctions implements LiveClient {
     this.#platform = options.platform;
     this.#functions = new Lazy(async () => {
       const loaded = await load();
-      const functions = new loaded.LiveFunctions(options);
+      return new loaded.LiveFunctions(options);
+    });
+    // Only once they are the part: from then on, all that happens is passed on to them.
+    this.#functions.use((functions) => {
       if (this.#session !== null) functions.follow(this.#session);
       if (this.#send !== null) functions.client.opened(this.#send);
       if (this.#isStarted) functions.start();
-      return functions;
     });
   }
 
@@ -49,9 +52,14 @@ export class LazyFunctions implements LiveClient {
   /** Keeps a function up to date. @returns an unsubscribe function */
   subscribe(call: FunctionCall, listener: () => void): () => void {
     const stop = this.#functions.during((part) => part.subscribe(call, listener));
-    this.#isWatched = true;
+    let count = 1;
+    this.#watching += count;
     this.#loadIfNeeded();
-    return stop;
+    return () => {
+      this.#watching -= count;
+      count = 0;
+      stop();
+    };
   }
 
   /** Calls a watched function now. */
@@ -104,7 +112,7 @@ export class LazyFunctions implements LiveClient {
 
   #loadIfNeeded(): void {
     this.#cancelLoad();
-    if (!this.#isWatched || this.#part !== null) return;
+    if (this.#watching === 0 || this.#part !== null) return;
     this.#functions.load().catch(() => {
       this.#cancelLoad();
       this.#cancelLoad = this.#platform.after(LOAD_AGAIN_MS, () => this.#loadIfNeeded());

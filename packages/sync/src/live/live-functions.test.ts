@@ -56,6 +56,10 @@ class Page {
   hasSockets = true;
   /** Whether the code that connects can be loaded. */
   hasCode = true;
+  /** How often its code was requested. */
+  loads = 0;
+  /** Called when the functions were created, before they are available. */
+  onLoad: () => void = () => undefined;
   /** How often it was tried without a socket; this server does not support that. */
   streams = 0;
   token: string | null = "t1";
@@ -109,11 +113,19 @@ class Page {
       nextId: () => (this.#ids += 1),
       newId: () => "id",
     };
-    this.functions = new LazyFunctions(options, () =>
-      this.hasCode
-        ? Promise.resolve({ LiveFunctions })
-        : Promise.reject(new Error("There is no network.")),
-    );
+    const onLoad = (): void => this.onLoad();
+    class Loaded extends LiveFunctions {
+      constructor(given: LiveFunctionsOptions) {
+        super(given);
+        queueMicrotask(onLoad);
+      }
+    }
+    this.functions = new LazyFunctions(options, () => {
+      this.loads += 1;
+      return this.hasCode
+        ? Promise.resolve({ LiveFunctions: Loaded })
+        : Promise.reject(new Error("There is no network."));
+    });
   }
 
   get socket(): FakeSocket {
@@ -217,6 +229,26 @@ test("code that can't be loaded is requested again while a function is watched",
   stopped.hasCode = true;
   await stopped.advance(60_000);
   expect(stopped.sockets.length).toBe(0);
+});
+
+test("code that can't be loaded is not requested again once nobody watches", async () => {
+  const page = started();
+  page.hasCode = false;
+  const watched = [await page.watch("f"), await page.watch("g")];
+  await page.advance(5_000);
+  watched[0]?.stop();
+  await page.advance(5_000);
+  const { loads } = page;
+  for (const { stop } of watched) stop();
+  await page.advance(60_000);
+  expect([loads > 3, page.loads - loads <= 1]).toEqual([true, true]);
+});
+
+test("what happens while the loaded code becomes available is not lost", async () => {
+  const page = new Page();
+  page.onLoad = () => page.functions.start();
+  await page.watch("f");
+  expect(page.sockets.length).toBe(1);
 });
 
 test("arguments of different types are not equal", async () => {

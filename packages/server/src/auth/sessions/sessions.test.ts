@@ -256,6 +256,21 @@ test("a user has at most so many sessions: the one not used for longest ends", a
   expect(await sessions.list("ben")).toHaveLength(1);
   // The session of a guest who signs in is one.
   const guest = await sessions.createGuest(HOUR_MS, "");
-  await sessions.transfer(await idOf(sessions, guest.token), "ann", HOUR_MS);
-  expect(await sessions.list("ann")).toHaveLength(2);
+  const guestId = await idOf(sessions, guest.token);
+  for (const _time of ["from the guest", "from the user itself"]) {
+    expect(await sessions.transfer(guestId, "ann", HOUR_MS)).toBe(true);
+    expect(await sessions.list("ann")).toHaveLength(2);
+  }
+});
+
+test("an expired session makes room before one that is still valid", async () => {
+  await using scratch = scratchStore();
+  const sessions = new Sessions(scratch.store, scratch.platform, [], { maxOfUser: 2 });
+  const valid = await sessions.create("ann", USER);
+  scratch.advance(1000);
+  await sessions.create("ann", { ...USER, lifetimeMs: 1000 });
+  scratch.advance(1000);
+  const next = await sessions.create("ann", USER);
+  for (const token of [valid, next])
+    expect((await sessions.identify(token)).caller.userId).toBe("ann");
 });

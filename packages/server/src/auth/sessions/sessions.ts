@@ -388,7 +388,7 @@ export class Sessions {
   async transfer(sessionId: string, userId: string, lifetimeMs: number): Promise<boolean> {
     const now = this.#platform.now();
     const isThere = await transactById(this.#store, async (tx) => {
-      await this.#makeRoom(tx, userId);
+      await this.#makeRoom(tx, userId, sessionId);
       return this.#patch(tx, sessionId, {
         userId,
         isGuest: false,
@@ -493,14 +493,23 @@ export class Sessions {
     });
   }
 
-  /** If a user has too many sessions, ends those that were not used for the longest time. */
-  async #makeRoom(tx: Transaction, userId: string): Promise<void> {
+  /**
+   * If a user has too many sessions, ends those that have expired, then those that were not used
+   * for the longest time.
+   *
+   * @param except the id of a session that becomes or stays the user's
+   */
+  async #makeRoom(tx: Transaction, userId: string, except: string | null = null): Promise<void> {
     const where = SESSIONS.is("userId", userId);
-    const tooMany = (await SESSIONS.count(tx, where)) - this.#maxOfUser + 1;
-    if (tooMany <= 0) return;
-    const sessions = (await SESSIONS.select(tx, { where })).map(toInfo);
-    sessions.sort((a, b) => a.seenAt - b.seenAt);
-    for (const { id } of sessions.slice(0, tooMany)) await this.#delete(tx, id);
+    if ((await SESSIONS.count(tx, where)) < this.#maxOfUser) return;
+    const now = this.#platform.now();
+    const others = (await SESSIONS.select(tx, { where }))
+      .map(toInfo)
+      .filter(({ id }) => id !== except);
+    const order = ({ expiresAt, seenAt }: SessionInfo): number => (expiresAt <= now ? 0 : seenAt);
+    others.sort((a, b) => order(a) - order(b));
+    const tooMany = Math.max(0, others.length - this.#maxOfUser + 1);
+    for (const { id } of others.slice(0, tooMany)) await this.#delete(tx, id);
   }
 
   async #endAll(userId: string, closes: boolean, except: string | null): Promise<number> {
