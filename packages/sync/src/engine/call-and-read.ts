@@ -3,7 +3,7 @@ import { isString, objectOf } from "@pylonsync/protocol";
 import { parseAnswer } from "../connection/answer.ts";
 import { inTime } from "../connection/deadline.ts";
 import { PylonClientError } from "../connection/errors.ts";
-import { FUNCTION_MS, type FunctionRequest } from "./send-call.ts";
+import { FUNCTION_MS, requireSameUser, type FunctionRequest } from "./send-call.ts";
 
 const isError = /* @__PURE__ */ objectOf({ code: isString, message: isString });
 
@@ -12,14 +12,11 @@ const isError = /* @__PURE__ */ objectOf({ code: isString, message: isString });
  *
  * @throws PylonClientError `SESSION_CHANGED` if another user has signed in since
  */
-export async function* callAndRead({
-  http,
-  path,
-  args,
-  token,
-}: Pick<FunctionRequest, "http" | "path" | "args" | "token">): AsyncGenerator<string, unknown> {
-  if (http.token !== token)
-    throw PylonClientError.ofClient("SESSION_CHANGED", "The user has changed since the call.");
+export async function* callAndRead(
+  call: Pick<FunctionRequest, "http" | "path" | "args" | "token">,
+): AsyncGenerator<string, unknown> {
+  requireSameUser(call);
+  const { http, path, args } = call;
   const response = await http
     .open("POST", path, args, {}, { timeoutMs: FUNCTION_MS })
     .catch((error: unknown) => {

@@ -1,34 +1,29 @@
 import { isTimeout, isUnreachable } from "../connection/answer.ts";
 import { PylonClientError } from "../connection/errors.ts";
 import { Backoff } from "../platform/backoff.ts";
-import { sendCall, type FunctionRequest } from "./send-call.ts";
+import { requireSameUser, sendCall, type FunctionRequest } from "./send-call.ts";
 
 const TRIES = 4;
 const RETRY_MS = 300;
 
 /**
- * Waits for the response to a call, and sends the call again if it may not have reached the server.
+ * Sends a call, and sends it again if it may not have reached the server.
  *
- * @param first the first attempt
  * @throws PylonClientError as `callFunction`
  */
-export async function callWithRetries(
-  call: FunctionRequest,
-  first: Promise<unknown>,
-): Promise<unknown> {
+export async function callWithRetries(call: FunctionRequest): Promise<unknown> {
+  requireSameUser(call);
   const { http, platform, token } = call;
   const backoff = new Backoff(platform, RETRY_MS);
-  let sent = first;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await sent;
+      return await sendCall(call);
     } catch (error) {
       http.author.refreshAfter(error);
       if (!isUnreachable(error) || mayRun(error) || attempt === TRIES) throw error;
       await new Promise<void>((resolve) => platform.after(backoff.next(), resolve));
       // A retry would be the call of the user who has signed in meanwhile.
       if (http.token !== token) throw error;
-      sent = sendCall(call);
     }
   }
 }

@@ -50,7 +50,7 @@ test("a call that was lost is repeated, but not as a user who has signed in sinc
   expect(sent).toEqual(["Bearer ann"]);
 });
 
-test("a call is sent immediately, as the user who makes it", async () => {
+test("a call is not made as a user who signs in while its code is loaded", async () => {
   let token = "ann";
   const sent: (string | null)[] = [];
   const platform = {
@@ -61,10 +61,12 @@ test("a call is sent immediately, as the user who makes it", async () => {
     },
   };
   const http = new HttpClient("http://server", platform, () => token);
-  const answer = callFunction(http, platform, "pay", {}, "key");
+  expect(await callFunction(http, platform, "pay", {}, "key")).toBe("done");
+  expect(sent.splice(0)).toEqual(["Bearer ann"]);
+  const call = callFunction(http, platform, "pay", {}, "key");
   token = "bob";
-  expect(sent).toEqual(["Bearer ann"]);
-  expect(await answer).toBe("done");
+  await expect(call).rejects.toMatchObject({ code: "SESSION_CHANGED" });
+  expect(sent).toEqual([]);
 });
 
 test("a streamed call asks for a stream, and is not made as a later user", async () => {

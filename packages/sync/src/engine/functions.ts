@@ -2,7 +2,6 @@ import { codeNotLoaded } from "../connection/errors.ts";
 import { loadOnline } from "../connection/load-online.ts";
 import type { HttpClient } from "../connection/http.ts";
 import { functionPath } from "./function-path.ts";
-import { sendCall } from "./send-call.ts";
 import { toPlain } from "../outbox/plain.ts";
 import type { Platform } from "../platform/platform.ts";
 
@@ -13,7 +12,7 @@ import type { Platform } from "../platform/platform.ts";
  *
  * @throws PylonClientError if the function or the server rejects the call; `UNSENDABLE` for
  *   arguments that can't be represented in JSON; `UNREACHABLE`, `TIMED_OUT` or `UNEXPECTED_ANSWER`
- *   without a response of the server
+ *   without a response of the server; `SESSION_CHANGED` if another user signs in before it is sent
  * @example
  * await callFunction(http, systemPlatform, "addTodo", { title: "tea" }, crypto.randomUUID());
  */
@@ -26,11 +25,10 @@ export async function callFunction(
 ): Promise<unknown> {
   const path = functionPath(http, name);
   const call = { http, platform, path, args: toPlain(args), key, token: http.token };
-  // Sent now, while the code that retries it is loaded.
-  const first = sendCall(call);
-  first.catch(() => undefined);
+  // The code is loaded before the call: a page that can't load it must not report a call as failed
+  // that has run.
   const { callWithRetries } = await loadOnline();
-  return callWithRetries(call, first);
+  return callWithRetries(call);
 }
 
 /**

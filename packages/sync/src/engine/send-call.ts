@@ -1,3 +1,4 @@
+import { PylonClientError } from "../connection/errors.ts";
 import type { HttpClient } from "../connection/http.ts";
 import type { Platform } from "../platform/platform.ts";
 
@@ -14,8 +15,14 @@ export interface FunctionRequest {
   readonly args: unknown;
   /** The idempotency key: the function runs once, even if the request is sent several times. */
   readonly key: string;
-  /** The token of the caller. */
+  /** The token of the caller; null if it had none, or identifies itself by a cookie. */
   readonly token: string | null;
+}
+
+/** @throws PylonClientError `SESSION_CHANGED` if another user has signed in since the call */
+export function requireSameUser({ http, token }: Pick<FunctionRequest, "http" | "token">): void {
+  if (token !== null && http.token !== token)
+    throw PylonClientError.ofClient("SESSION_CHANGED", "The user has changed since the call.");
 }
 
 /** Sends a call once. @throws PylonClientError */

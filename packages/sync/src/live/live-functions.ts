@@ -2,7 +2,6 @@ import { PylonClientError } from "../connection/errors.ts";
 import type { LiveClient } from "../connection/live-client.ts";
 import { LiveChannel, type LiveChannelOptions } from "../connection/live-channel.ts";
 import { callWithRetries } from "../engine/call-with-retries.ts";
-import { sendCall } from "../engine/send-call.ts";
 import { functionPath } from "../engine/function-path.ts";
 import type { LocalStore } from "../replica/local-store.ts";
 import { isSame, type ResolvedSession } from "../session/session.ts";
@@ -185,7 +184,7 @@ export class LiveFunctions {
     const isOver = (): boolean => generation !== this.#generation || number !== one.asked;
     try {
       const call = { http, platform, path, args: body, key: newId(), token: http.token };
-      const value = await callWithRetries(call, sendCall(call));
+      const value = await callWithRetries(call);
       if (!isOver()) one.succeed(value);
     } catch (error) {
       // Without a response, the last result remains.
