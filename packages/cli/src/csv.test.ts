@@ -1,7 +1,14 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { noteApp, pylon, PylonProcess, TempFolder, type Result } from "./testing/pylon-process.ts";
+import {
+  COMMAND,
+  noteApp,
+  pylon,
+  PylonProcess,
+  TempFolder,
+  type Result,
+} from "./testing/pylon-process.ts";
 
 const TOKEN = "canary-admin-token-of-this-test-0123";
 const folder = new TempFolder();
@@ -82,4 +89,16 @@ test.each([
   expect(JSON.parse(result.stdout)).toMatchObject({ code });
   expect(readFileSync(join(folder.path, "taken.csv"), "utf8")).toBe("before");
   expect(existsSync(join(folder.path, "no-folder"))).toBe(false);
+});
+
+test("an export of which only the first lines are read ends without a failure", async () => {
+  folder.write({ "many.csv": `text\n${"a text of some length\n".repeat(5_000)}` });
+  expect(await run("import", "Note", "many.csv")).toMatchObject({ exitCode: 0 });
+  const head = ["sh", "-c", '"$@" | head -n 1', "sh", ...COMMAND];
+  const env = { PYLON_ADMIN_TOKEN: TOKEN };
+  expect(await pylon(["export", "Note", "--url", url], folder.path, env, head)).toEqual({
+    exitCode: 0,
+    stdout: "id,text,stars\n",
+    stderr: "",
+  });
 });

@@ -37,8 +37,7 @@ export const exportCsv = defineCommand({
     const query = options.spreadsheet ? "?for=spreadsheet" : "";
     const response = await client.get(path + query, { staysOpen: true, accept: "text/csv" });
     if (file === undefined) {
-      for await (const chunk of chunksOf(response))
-        if (!process.stdout.write(chunk)) await once(process.stdout, "drain");
+      await print(response);
       return EXIT.OK;
     }
     await writeFile(file, response);
@@ -47,6 +46,25 @@ export const exportCsv = defineCommand({
     return EXIT.OK;
   },
 });
+
+/**
+ * Writes to the standard output, until its reader ends: `head` needs only the first lines.
+ *
+ * @throws CommandError EXPORT_FAILED
+ */
+async function print(response: Response): Promise<void> {
+  const failed = new Promise<never>((_, reject) => process.stdout.once("error", reject));
+  failed.catch(() => undefined);
+  try {
+    for await (const chunk of chunksOf(response))
+      if (!process.stdout.write(chunk)) await Promise.race([once(process.stdout, "drain"), failed]);
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    if (error instanceof Error && "code" in error && error.code === "EPIPE") return;
+    const why = systemFailure(error, "The standard output") ?? String(error);
+    throw new CommandError("EXPORT_FAILED", why);
+  }
+}
 
 /** A file with this name is complete. @throws CommandError EXPORT_FAILED */
 async function writeFile(file: string, response: Response): Promise<void> {

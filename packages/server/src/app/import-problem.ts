@@ -23,7 +23,8 @@ export function importProblem(error: unknown, root: string): ImportProblem {
   // Several syntax errors are reported together; the first one is the one to fix, the others often
   // follow from it.
   const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
-  const message = errorText(first).replaceAll(`${root}/`, "");
+  const text = errorText(first).replaceAll(`${root}/`, "");
+  const message = isMissingPackage(first) ? `${text}. ${INSTALL}` : text;
   if (isBuildProblem(first)) {
     const { position } = first;
     return {
@@ -38,6 +39,21 @@ export function importProblem(error: unknown, root: string): ImportProblem {
     message,
     place: first instanceof Error ? placeInStack(first.stack ?? "", root) : undefined,
   };
+}
+
+/** Bun looks for a package once: after a failure, it does not see that it was installed. */
+const INSTALL = "Install it and start Pylon again, or correct its name.";
+
+/** Whether an import names a package, and not a file, that does not exist. */
+function isMissingPackage(value: unknown): boolean {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "specifier" in value &&
+    "code" in value &&
+    value.code === "ERR_MODULE_NOT_FOUND" &&
+    !/^[./]/.test(String(value.specifier))
+  );
 }
 
 function isBuildProblem(value: unknown): value is BuildProblem {

@@ -183,3 +183,15 @@ test("P6: all unknown keys are reported together, with their locations", async (
     errors.filter(({ code }) => code === "MANIFEST_KEY_UNKNOWN").map(({ path }) => path),
   ).toEqual(["polices", "routs", "policies[0].alow"]);
 });
+
+test("a package that is not installed is reported with the remedy, unlike a file", async () => {
+  const textOf = async (specifier: string): Promise<string> => {
+    const errors = await errorsOf(`import ${JSON.stringify(specifier)};\n${withKeys("")}`);
+    return errors.map(({ text }) => text.trim()).join("\n");
+  };
+  // Bun does not look for it again, so saving a file would not help.
+  const install = /'@acme\/none'.*\. Install it and start Pylon again, or correct its name\.$/;
+  expect(await textOf("@acme/none")).toMatch(install);
+  expect(await textOf("./none.ts")).toMatch(/none\.ts/);
+  expect(await textOf("./none.ts")).not.toContain("Install");
+});

@@ -152,6 +152,29 @@ test("what a package of the workspace exports is loaded again", async () => {
   expect(await version()).toBe("4a");
 });
 
+test("a folder outside of the app may be replaced, removed and created again", async () => {
+  const index = 'export { LIMIT } from "./limit.ts";\n';
+  const save = (limit: number): Promise<string> => {
+    write({
+      "shared/src/index.ts": index,
+      "shared/src/limit.ts": `export const LIMIT = ${limit};`,
+    });
+    return watched.next();
+  };
+  const remove = (path: string): void => {
+    rmSync(join(folder, path), { recursive: true });
+  };
+  remove("shared/src");
+  expect(await save(2)).toBe("app");
+  expect(await save(3)).toBe("app");
+  expect(await version()).toBe("3a");
+  remove("shared/src");
+  expect(await watched.next()).toBe("app");
+  expect(await save(4)).toBe("app");
+  expect(await save(5)).toBe("app");
+  expect(await version()).toBe("5a");
+});
+
 test("what the page imports is reported as a part of it once it is built", async () => {
   write({
     "apps/one/web/main.ts":

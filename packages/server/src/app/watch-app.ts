@@ -1,4 +1,4 @@
-import { existsSync, realpathSync, watch, type FSWatcher } from "node:fs";
+import { existsSync, realpathSync, statSync, watch, type FSWatcher } from "node:fs";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { systemPlatform, type Platform, type Timer } from "../platform.ts";
 import { errorCode } from "../util/errors.ts";
@@ -15,6 +15,13 @@ export interface WatchOptions extends AppEntries {
   /** The files with environment variables that were read; they may be in a folder above the app. */
   readonly envFiles?: readonly string[];
   readonly platform?: Pick<Platform, "after">;
+}
+
+/** A folder outside of the app from which it imports files. */
+interface OutsideFolder {
+  /** Differs from that of a folder that was at the same path before. */
+  readonly identity: string;
+  readonly watcher: FSWatcher;
 }
 
 /**
@@ -38,8 +45,9 @@ class AppWatcher {
   /** The first one is that of the functions. */
   readonly #folders: readonly string[];
   readonly #watchers: FSWatcher[];
-  /** The folders outside of the app from which it imports files. */
-  readonly #outside = new Map<string, FSWatcher>();
+  readonly #outside = new Map<string, OutsideFolder>();
+  /** The folders outside of the app that do not exist, and from which it imports files. */
+  #awaited: readonly string[] = [];
   readonly #stopFollowingPage: () => void;
   readonly #onChange: (parts: ReadonlySet<AppPart>) => void;
   readonly #parts = new Set<AppPart>();
@@ -68,7 +76,8 @@ class AppWatcher {
   close(): void {
     this.#timer?.cancel();
     this.#stopFollowingPage();
-    for (const watcher of [...this.#watchers, ...this.#outside.values()]) watcher.close();
+    for (const watcher of this.#watchers) watcher.close();
+    for (const { watcher } of this.#outside.values()) watcher.close();
   }
 
   #watch(folder: string, isRecursive: boolean): FSWatcher {
@@ -97,21 +106,32 @@ class AppWatcher {
     }
   }
 
-  /** Watches the folders of the imported files outside of the app, and no others. */
+  /**
+   * Watches the folders of the imported files outside of the app, and no others. Instead of a
+   * folder that does not exist, for example while another branch is checked out, it watches the one
+   * in which it will be created.
+   */
   #watchOutside(): void {
     const { files, missing } = this.#graph;
-    const wanted = new Set(
+    const folders = new Set(
       [...files, ...missing, ...this.#pageImports]
         .map((file) => dirname(file))
-        .filter((folder) => existsSync(folder) && !this.#isWatched(folder)),
+        .filter((folder) => !this.#isWatched(folder)),
     );
-    for (const [folder, watcher] of this.#outside) {
-      if (wanted.has(folder)) continue;
+    this.#awaited = [...folders].filter((folder) => !existsSync(folder));
+    const wanted = new Map<string, string>();
+    for (const folder of folders) {
+      const existing = existingFolder(folder);
+      wanted.set(existing.path, existing.identity);
+    }
+    for (const [folder, { identity, watcher }] of this.#outside) {
+      if (wanted.get(folder) === identity) continue;
       watcher.close();
       this.#outside.delete(folder);
     }
-    for (const folder of wanted)
-      if (!this.#outside.has(folder)) this.#outside.set(folder, this.#watch(folder, false));
+    for (const [folder, identity] of wanted)
+      if (!this.#outside.has(folder))
+        this.#outside.set(folder, { identity, watcher: this.#watch(folder, false) });
   }
 
   get #pageImports(): ReadonlySet<string> {
@@ -141,7 +161,11 @@ class AppWatcher {
   #isImported(path: string): boolean {
     const { files, missing } = this.#graph;
     // An import without an extension finds `a.ts` and `a/index.ts`.
-    return files.has(path) || missing.some((file) => path === file || isVariant(path, file));
+    return (
+      files.has(path) ||
+      missing.some((file) => path === file || isVariant(path, file)) ||
+      this.#awaited.some((folder) => isIn(path, folder))
+    );
   }
 }
 
@@ -150,6 +174,14 @@ function onFile(folder: string, recursive: boolean, report: (file: string) => vo
   return watch(folder, { recursive }, (_event, file: string | null | undefined) => {
     if (typeof file === "string") report(file);
   });
+}
+
+/** Returns a folder, or if it does not exist, the nearest one above it that does. */
+function existingFolder(path: string): { readonly path: string; readonly identity: string } {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return existingFolder(dirname(path));
+  // A disk uses the number of a removed folder again.
+  return { path, identity: `${found.dev} ${found.ino} ${found.birthtimeMs}` };
 }
 
 function isVariant(path: string, missing: string): boolean {

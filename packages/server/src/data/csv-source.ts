@@ -74,13 +74,7 @@ async function* textsOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<strin
 async function* recordsOf(texts: AsyncGenerator<string>): AsyncGenerator<readonly Cell[]> {
   // Loaded here because only an import needs it.
   const { parse } = await import("csv-parse");
-  let head = "";
-  while (!/[\r\n]/.test(head)) {
-    const next = await texts.next();
-    if (next.done === true) break;
-    head += next.value;
-    refuseLargeRow(head.length);
-  }
+  const head = await headOf(texts);
   let found: (readonly Cell[])[] = [];
   const parser = parse({
     cast: (text, { quoting }) => (text === "" && !quoting ? null : text),
@@ -91,6 +85,9 @@ async function* recordsOf(texts: AsyncGenerator<string>): AsyncGenerator<readonl
     // As a stream, the parser would drop the records that are not read yet when it fails.
     on_record: (cells: readonly Cell[]) => {
       found.push(cells);
+      // The first record sets the number of values. For each record with another number the parser
+      // would make an error with a copy of the record, which costs as much as dozens of rows.
+      Object.assign(parser.info, { records: 0 });
       return null;
     },
   });
@@ -108,6 +105,18 @@ async function* recordsOf(texts: AsyncGenerator<string>): AsyncGenerator<readonl
   yield* records((done) => parser.write(head, done));
   for await (const text of texts) yield* records((done) => parser.write(text, done));
   yield* records((done) => parser.end(done));
+}
+
+/** Returns the beginning of a file, with at least its first line. */
+async function headOf(texts: AsyncGenerator<string>): Promise<string> {
+  let head = "";
+  for (;;) {
+    const next = await texts.next();
+    if (next.done === true) return head;
+    head += next.value;
+    refuseLargeRow(head.length);
+    if (/[\r\n]/.test(next.value)) return head;
+  }
 }
 
 /** Names of fields contain no delimiter, so the first one in the header is that of the file. */

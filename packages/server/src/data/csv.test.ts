@@ -1,6 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, spyOn, test } from "bun:test";
 import fc from "fast-check";
 import { ADMIN } from "../identity/identity.ts";
 import type { Entity } from "../schema/schema.ts";
@@ -267,4 +267,13 @@ test("any bytes are read as rows or refused", async () => {
     }),
     { numRuns: 200 },
   );
+});
+
+test("the parser makes no error for a blank line or an incomplete row", async () => {
+  using made = spyOn(Error, "captureStackTrace");
+  const incomplete = "a\n".repeat(50);
+  const items = await itemsOf(`name,count\n${"\n".repeat(50)}${incomplete}a,1,2\nb,1\n`, 64);
+  expect(items).toHaveLength(52);
+  // One for each of the rejected rows.
+  expect(made.mock.calls.length).toBeLessThanOrEqual(51);
 });

@@ -132,3 +132,24 @@ test("one entity is exported and imported as CSV, and only one", async () => {
     await callRoute(routes, "POST", "/api/import/:entity", { ...json, body: {} }),
   ).toMatchObject({ status: 400, body: { error: { code: "INVALID_CSV" } } });
 });
+
+test("an import without rows to write gives everything else a turn", async () => {
+  const turnsDuring = async (path: string, type: string): Promise<number> => {
+    let [turns, isOver] = [0, false];
+    const turn = (): void => {
+      turns += 1;
+      if (!isOver) setImmediate(turn);
+    };
+    setImmediate(turn);
+    const call = { caller: ADMIN, params: { entity: "Tag" }, headers: { "content-type": type } };
+    const answer = await callRoute(routes, "POST", path, {
+      ...call,
+      text: `text\n${"\n".repeat(2 ** 18)}`,
+    });
+    isOver = true;
+    expect(answer.status).toBe(200);
+    return turns;
+  };
+  expect(await turnsDuring("/api/import/:entity", "text/csv")).toBeGreaterThan(3);
+  expect(await turnsDuring("/api/import", "application/x-ndjson")).toBeGreaterThan(3);
+});

@@ -1,5 +1,6 @@
 import { MAX_PAGE_BYTES, PylonError } from "@pylonsync/protocol";
 import { TRUE } from "@pylonsync/query";
+import type { Platform } from "../platform.ts";
 import type { RequestContext } from "../request/context.ts";
 import { json, StreamAnswer, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
@@ -14,6 +15,8 @@ import { idAfter } from "./reads.ts";
 import type { DataServices } from "./routes.ts";
 
 const CHUNK = 1000;
+/** The bytes of a body that are parsed at a time: some milliseconds of work. */
+const PIECE_BYTES = 64 * 1024;
 const NDJSON = "application/x-ndjson";
 const CSV = "text/csv";
 
@@ -45,10 +48,10 @@ export function transferRoutes(services: DataServices): Route[] {
   };
 
   const importRows = (context: RequestContext): Promise<Answer> => {
-    const chunks = chunksOf(context.request);
+    const pieces = piecesOf(context.request, services.platform);
     return importFrom(
       context,
-      isOfType(context, NDJSON) ? rowsOfLines(chunks) : rowsOfBody(chunks),
+      isOfType(context, NDJSON) ? rowsOfLines(pieces) : rowsOfBody(pieces),
     );
   };
 
@@ -58,7 +61,8 @@ export function transferRoutes(services: DataServices): Route[] {
         hint: "Send JSON to POST /api/import.",
       });
     const entity = services.model().entity(context.params["entity"] ?? "");
-    return importFrom(context, rowsOfCsv(chunksOf(context.request), entity));
+    const pieces = piecesOf(context.request, services.platform);
+    return importFrom(context, rowsOfCsv(pieces, entity));
   };
 
   return [
@@ -126,10 +130,22 @@ function counted(rows: number): string {
   return rows === 1 ? "1 row was" : `${rows} rows were`;
 }
 
-async function* chunksOf({ body }: Request): AsyncGenerator<Uint8Array> {
+/**
+ * Yields a body in pieces of up to PIECE_BYTES. Everything else gets a turn of the event loop
+ * between two of them: a chunk of the body can have any size, and a piece may contain nothing to
+ * write, for which the import would wait.
+ */
+async function* piecesOf(
+  { body }: Request,
+  { soon }: Pick<Platform, "soon">,
+): AsyncGenerator<Uint8Array> {
   if (body === null) return;
   try {
-    for await (const chunk of body) yield chunk;
+    for await (const chunk of body)
+      for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
+        yield chunk.subarray(at, at + PIECE_BYTES);
+        await new Promise<void>((resolve) => soon(resolve));
+      }
   } catch {
     throw new PylonError("INVALID_DATA", "The request body was cut off.");
   }

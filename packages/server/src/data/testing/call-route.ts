@@ -18,6 +18,8 @@ export interface RouteCall {
   /** `?limit=1` */
   readonly search?: string;
   readonly body?: unknown;
+  /** A body that is not JSON. */
+  readonly text?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -61,14 +63,14 @@ async function handle(
   routes: readonly Route[],
   method: Method,
   path: string,
-  { caller, params = {}, search = "", body, headers = {} }: RouteCall,
+  { caller, params = {}, search = "", body, text, headers = {} }: RouteCall,
 ): Promise<Answer> {
   const route = routes.find((known) => known.method === method && known.path === path);
   if (route === undefined) throw new Error(`There is no route ${method} ${path}.`);
   const request = new Request(`http://localhost${path}${search}`, {
     method,
     headers,
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    body: text ?? (body === undefined ? null : JSON.stringify(body)),
   });
   const limit = route.body === undefined || route.body === "stream" ? "none" : route.body;
   using context = new RequestContext(
