@@ -3,22 +3,19 @@ import { isString, objectOf } from "@pylonsync/protocol";
 import { parseAnswer } from "../connection/answer.ts";
 import { inTime } from "../connection/deadline.ts";
 import { PylonClientError } from "../connection/errors.ts";
-import { FUNCTION_MS, requireSameUser, type FunctionRequest } from "./send-call.ts";
+import { authorizationOf, FUNCTION_MS, type FunctionRequest } from "./send-call.ts";
 
 const isError = /* @__PURE__ */ objectOf({ code: isString, message: isString });
 
-/**
- * Calls a function and yields the chunks that it streams, as `streamFunction`.
- *
- * @throws PylonClientError `SESSION_CHANGED` if another user has signed in since
- */
-export async function* callAndRead(
-  call: Pick<FunctionRequest, "http" | "path" | "args" | "token">,
-): AsyncGenerator<string, unknown> {
-  requireSameUser(call);
-  const { http, path, args } = call;
+/** Calls a function and yields the chunks that it streams, as `streamFunction`. */
+export async function* callAndRead({
+  http,
+  path,
+  args,
+  token,
+}: Pick<FunctionRequest, "http" | "path" | "args" | "token">): AsyncGenerator<string, unknown> {
   const response = await http
-    .open("POST", path, args, {}, { timeoutMs: FUNCTION_MS })
+    .open("POST", path, args, authorizationOf(token), { timeoutMs: FUNCTION_MS })
     .catch((error: unknown) => {
       http.author.refreshAfter(error);
       throw error;

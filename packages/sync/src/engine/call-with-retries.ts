@@ -1,7 +1,7 @@
 import { isTimeout, isUnreachable } from "../connection/answer.ts";
 import { PylonClientError } from "../connection/errors.ts";
 import { Backoff } from "../platform/backoff.ts";
-import { requireSameUser, sendCall, type FunctionRequest } from "./send-call.ts";
+import { sendCall, type FunctionRequest } from "./send-call.ts";
 
 const TRIES = 4;
 const RETRY_MS = 300;
@@ -12,7 +12,6 @@ const RETRY_MS = 300;
  * @throws PylonClientError as `callFunction`
  */
 export async function callWithRetries(call: FunctionRequest): Promise<unknown> {
-  requireSameUser(call);
   const { http, platform, token } = call;
   const backoff = new Backoff(platform, RETRY_MS);
   for (let attempt = 1; ; attempt += 1) {

@@ -12,7 +12,7 @@ import type { Platform } from "../platform/platform.ts";
  *
  * @throws PylonClientError if the function or the server rejects the call; `UNSENDABLE` for
  *   arguments that can't be represented in JSON; `UNREACHABLE`, `TIMED_OUT` or `UNEXPECTED_ANSWER`
- *   without a response of the server; `SESSION_CHANGED` if another user signs in before it is sent
+ *   without a response of the server
  * @example
  * await callFunction(http, systemPlatform, "addTodo", { title: "tea" }, crypto.randomUUID());
  */

@@ -1,4 +1,3 @@
-import { PylonClientError } from "../connection/errors.ts";
 import type { HttpClient } from "../connection/http.ts";
 import type { Platform } from "../platform/platform.ts";
 
@@ -19,14 +18,13 @@ export interface FunctionRequest {
   readonly token: string | null;
 }
 
-/** @throws PylonClientError `SESSION_CHANGED` if another user has signed in since the call */
-export function requireSameUser({ http, token }: Pick<FunctionRequest, "http" | "token">): void {
-  if (token !== null && http.token !== token)
-    throw PylonClientError.ofClient("SESSION_CHANGED", "The user has changed since the call.");
+/** The header that names the caller, even if another user has signed in since the call. */
+export function authorizationOf(token: string | null): Readonly<Record<string, string>> {
+  return token === null ? {} : { Authorization: `Bearer ${token}` };
 }
 
 /** Sends a call once. @throws PylonClientError */
-export function sendCall({ http, path, args, key }: FunctionRequest): Promise<unknown> {
-  const headers = { "Idempotency-Key": key };
+export function sendCall({ http, path, args, key, token }: FunctionRequest): Promise<unknown> {
+  const headers = { "Idempotency-Key": key, ...authorizationOf(token) };
   return http.request("POST", path, args, headers, { timeoutMs: FUNCTION_MS });
 }
