@@ -144,6 +144,7 @@ describe.skipIf(reason !== null)("the images", () => {
         Cmd: ["pylon", "start"],
       });
       expect(config.Env.filter((line) => !line.startsWith("PATH=")).toSorted()).toEqual([
+        "MIMALLOC_PURGE_HOLES_MIN_INTERVAL=5000",
         "PYLON_DB_PATH=/data/pylon.db",
         "PYLON_FILES_DIR=/data/uploads",
         "PYLON_LOG_FORMAT=json",
