@@ -17,6 +17,8 @@ const BODY_TIMEOUT_MS = 600_000;
 interface Ask {
   /** The response may take as long as it takes. */
   readonly staysOpen?: boolean;
+  /** The time within which the response must begin, in milliseconds; null for any time. */
+  readonly timeoutMs?: number | null;
   readonly body?: string | Blob;
   /** The media type of the body; default JSON. */
   readonly type?: string;
@@ -55,13 +57,14 @@ export class AdminClient {
   }
 
   /**
-   * Sends a file of any size, as a stream.
+   * Sends a file of any size, as a stream: the response comes when all of it is processed, which
+   * may take as long as it takes.
    *
    * @param type its media type
    * @throws CommandError ADMIN_UNREACHABLE, ADMIN_REFUSED
    */
   upload(path: string, file: Blob, type: string): Promise<Response> {
-    return this.#ask("POST", path, { body: file, type });
+    return this.#ask("POST", path, { body: file, type, timeoutMs: null });
   }
 
   /**
@@ -76,8 +79,8 @@ export class AdminClient {
 
   async #ask(method: string, path: string, options: Ask): Promise<Response> {
     const abort = new AbortController();
-    const timeoutMs = options.body === undefined ? TIMEOUT_MS : BODY_TIMEOUT_MS;
-    const timer = setTimeout(() => abort.abort(), timeoutMs);
+    const { timeoutMs = options.body === undefined ? TIMEOUT_MS : BODY_TIMEOUT_MS } = options;
+    const timer = timeoutMs === null ? undefined : setTimeout(() => abort.abort(), timeoutMs);
     let response: Response;
     try {
       // A redirect would send the token elsewhere.
@@ -93,15 +96,17 @@ export class AdminClient {
         body: options.body ?? null,
         redirect: "manual",
         signal: abort.signal,
+        // The runtime's own limit would end a long import.
+        ...(timeoutMs === null ? { timeout: false } : {}),
       });
     } catch (error) {
       const why = abort.signal.aborted
-        ? `did not respond within ${timeoutMs / 1000} s`
+        ? `did not respond within ${Number(timeoutMs) / 1000} s`
         : `can't be reached: ${error instanceof Error ? error.message : String(error)}`;
       throw new CommandError("ADMIN_UNREACHABLE", `${this.url} ${why}`, EXIT.UNAVAILABLE);
     } finally {
       if (options.staysOpen === true) clearTimeout(timer);
-      else timer.unref();
+      else timer?.unref();
     }
     if (response.ok) return response;
     const said = await refusalOf(response);
