@@ -166,24 +166,35 @@ export class Committer {
     const [only] = pieces;
     if (only !== undefined && pieces.length === 1) return this.#commitOnly(only, isolation);
     return this.#waking((scheduled) =>
-      this.#store.transact(
-        async (tx) => {
-          const times = scheduled();
-          const outcomes: PieceOutcome<T>[] = [];
-          for (const { options, work } of pieces) {
-            try {
-              outcomes.push({
-                committed: await tx.attempt(() => this.#once(tx, options, work, times)),
-              });
-            } catch (error) {
-              outcomes.push({ error });
-            }
-          }
-          return outcomes;
-        },
-        { isolation },
-      ),
+      this.#store.transact((tx) => this.#apply(tx, pieces, scheduled()), { isolation }),
     );
+  }
+
+  /**
+   * Applies pieces with one savepoint for all, because most of the time none throws, and the store
+   * can send their rows together. If one throws, the two halves are applied separately, down to the
+   * piece itself.
+   */
+  async #apply<T>(
+    tx: Transaction,
+    pieces: readonly CommitUnit<T>[],
+    times: number[],
+  ): Promise<PieceOutcome<T>[]> {
+    const before = times.length;
+    try {
+      return await tx.attempt(async () => {
+        const outcomes: PieceOutcome<T>[] = [];
+        for (const { options, work } of pieces)
+          outcomes.push({ committed: await this.#once(tx, options, work, times) });
+        return outcomes;
+      });
+    } catch (error) {
+      times.length = before;
+      if (pieces.length === 1) return [{ error }];
+      const half = Math.ceil(pieces.length / 2);
+      const first = await this.#apply(tx, pieces.slice(0, half), times);
+      return [...first, ...(await this.#apply(tx, pieces.slice(half), times))];
+    }
   }
 
   /** A single piece needs no savepoint: it is rolled back with its transaction. */
