@@ -50,7 +50,7 @@ test("a call that was lost is repeated, but not as a user who has signed in sinc
   expect(sent).toEqual(["Bearer ann"]);
 });
 
-test("a call is made as its user, also if another one signs in while its code is loaded", async () => {
+test("a call is made as its user, also if another signs in while code is loaded", async () => {
   let token = "ann";
   const sent: (string | null)[] = [];
   const platform = {
