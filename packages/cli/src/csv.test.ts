@@ -1,38 +1,23 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import {
-  COMMAND,
-  noteApp,
-  pylon,
-  PylonProcess,
-  TempFolder,
-  type Result,
-} from "./testing/pylon-process.ts";
+import { COMMAND, noteApp, pylon, type Result } from "./testing/pylon-process.ts";
+import { ServedApp } from "./testing/served-app.ts";
 
-const TOKEN = "canary-admin-token-of-this-test-0123";
-const folder = new TempFolder();
-let server: PylonProcess;
-let url = "";
+let app: ServedApp;
 
 beforeAll(async () => {
-  folder.write({
+  app = await ServedApp.start({
     "app.ts": noteApp("text: field.string(), stars: field.int().optional()"),
     "notes.csv": '\ufefftext,id,stars\r\n"two\r\nlines",a,5\r\n=1+1,b,\r\n',
     "more.csv": 'id,text,stars\na,one again,1\n"c",three,many\nd,four,"1\n',
     "header.csv": "id,txet\n",
     "taken.csv": "before",
   });
-  server = new PylonProcess(["start", "--port", "0"], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
-  url = `http://127.0.0.1:${Number((await server.event())["port"])}`;
 });
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-  folder[Symbol.dispose]();
-});
+afterAll(() => app[Symbol.asyncDispose]());
 
-const run = (...args: string[]): Promise<Result> =>
-  pylon([...args, "--url", url], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
+const run = (...args: string[]): Promise<Result> => app.run(...args);
 
 test("import writes a file, and names the line and column of each rejected row", async () => {
   expect(await run("import", "Note", "notes.csv")).toMatchObject({
@@ -64,10 +49,10 @@ test("export writes a new file, or the standard output", async () => {
     exitCode: 0,
     stdout: "The rows of Note are in out.csv.\n",
   });
-  expect(readFileSync(join(folder.path, "out.csv"), "utf8")).toBe(rows);
+  expect(readFileSync(join(app.folder.path, "out.csv"), "utf8")).toBe(rows);
   expect(await run("export", "Note")).toMatchObject({ exitCode: 0, stdout: rows });
   await run("export", "Note", "sheet.csv", "--spreadsheet");
-  expect(readFileSync(join(folder.path, "sheet.csv"), "utf8")).toBe(
+  expect(readFileSync(join(app.folder.path, "sheet.csv"), "utf8")).toBe(
     `\ufeff${rows.replace('"=1+1"', `"'=1+1"`)}`,
   );
   const back = await run("import", "Note", "out.csv", "--upsert", "--json");
@@ -87,15 +72,15 @@ test.each([
   const result = await run(...args, "--json");
   expect(result.exitCode).toBe(exitCode);
   expect(JSON.parse(result.stdout)).toMatchObject({ code });
-  expect(readFileSync(join(folder.path, "taken.csv"), "utf8")).toBe("before");
-  expect(existsSync(join(folder.path, "no-folder"))).toBe(false);
+  expect(readFileSync(join(app.folder.path, "taken.csv"), "utf8")).toBe("before");
+  expect(existsSync(join(app.folder.path, "no-folder"))).toBe(false);
 });
 
 test("an export of which only the first lines are read ends without a failure", async () => {
-  folder.write({ "many.csv": `text\n${"a text of some length\n".repeat(5_000)}` });
+  app.folder.write({ "many.csv": `text\n${"a text of some length\n".repeat(5_000)}` });
   expect(await run("import", "Note", "many.csv")).toMatchObject({ exitCode: 0 });
   const head = ["sh", "-c", '"$@" | head -n 1', "sh", ...COMMAND];
-  const env = { PYLON_ADMIN_TOKEN: TOKEN };
+  const { folder, url, env } = app;
   expect(await pylon(["export", "Note", "--url", url], folder.path, env, head)).toEqual({
     exitCode: 0,
     stdout: "id,text,stars\n",

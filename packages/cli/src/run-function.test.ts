@@ -1,13 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { noteApp, pylon, PylonProcess, TempFolder, type Result } from "./testing/pylon-process.ts";
+import { noteApp, type Result } from "./testing/pylon-process.ts";
+import { ServedApp } from "./testing/served-app.ts";
 
-const TOKEN = "canary-admin-token-of-this-test-0124";
-const folder = new TempFolder();
-let server: PylonProcess;
-let url = "";
+let app: ServedApp;
 
 beforeAll(async () => {
-  folder.write({
+  app = await ServedApp.start({
     "app.ts": noteApp("text: field.string()"),
     "functions/who.ts": `
       import { internalQuery, v } from "@pylonsync/functions";
@@ -25,16 +23,10 @@ beforeAll(async () => {
         handler: ({ auth: { userId, roles, tenantId } }) => ({ userId, roles, tenantId }),
       });`,
   });
-  server = new PylonProcess(["start", "--port", "0"], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
-  url = `http://127.0.0.1:${Number((await server.event())["port"])}`;
 });
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-  folder[Symbol.dispose]();
-});
+afterAll(() => app[Symbol.asyncDispose]());
 
-const runFunction = (...args: string[]): Promise<Result> =>
-  pylon(["run", ...args, "--url", url], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
+const runFunction = (...args: string[]): Promise<Result> => app.run("run", ...args);
 
 test("run calls a function as the admin, or as the user that --as names", async () => {
   const asAdmin = await runFunction("who", '{"n": 1}');
@@ -75,25 +67,24 @@ test.each([
   [[], "body"],
 ])("POST /api/run rejects %j by its field", async (body, field) => {
   const ask = (token: string): Promise<Response> =>
-    fetch(`${url}/api/run`, {
+    fetch(`${app.url}/api/run`, {
       method: "POST",
       headers: { Authorization: `Bearer ${token}` },
       body: JSON.stringify(body),
     });
-  const answer = await ask(TOKEN);
+  const answer = await ask(app.env.PYLON_ADMIN_TOKEN);
   expect(answer.status).toBe(400);
   expect(await answer.json()).toMatchObject({ error: { code: "INVALID_ARGS", field } });
 });
 
 test("POST /api/run is only for the admin", async () => {
   const body = JSON.stringify({ function: "who", args: { n: 1 }, as: "ann" });
-  const nobody = await fetch(`${url}/api/run`, { method: "POST", body });
+  const nobody = await fetch(`${app.url}/api/run`, { method: "POST", body });
   expect(nobody.status).toBe(403);
 });
 
 test("cache stores a value of ctx.cache, shows it and deletes it", async () => {
-  const cache = (...args: string[]): Promise<Result> =>
-    pylon(["cache", ...args, "--url", url], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
+  const cache = (...args: string[]): Promise<Result> => app.run("cache", ...args);
   expect((await cache("set", "top/10", '["a"]', "--ttl", "60")).stdout).toContain("60 seconds");
   const shown = await cache("get", "top/10", "--json");
   expect(JSON.parse(shown.stdout)).toEqual({ key: "top/10", value: ["a"] });
@@ -105,8 +96,7 @@ test("cache stores a value of ctx.cache, shows it and deletes it", async () => {
 });
 
 test("explain shows what policies allow a user, and how the rows are found", async () => {
-  const explain = (...args: string[]): Promise<Result> =>
-    pylon(["explain", ...args, "--url", url], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
+  const explain = (...args: string[]): Promise<Result> => app.run("explain", ...args);
   const { stdout } = await explain("Note", "--as", "ann");
   expect(stdout).toContain("Access of the user ann to Note:");
   expect(stdout).toMatch(/^read: allowed$/m);

@@ -1,34 +1,24 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { noteApp, pylon, PylonProcess, TempFolder, type Result } from "./testing/pylon-process.ts";
+import { noteApp, type Result } from "./testing/pylon-process.ts";
+import { ServedApp } from "./testing/served-app.ts";
 
-const TOKEN = "canary-admin-token-of-this-test-0123";
-const folder = new TempFolder();
-let server: PylonProcess;
-let url = "";
+let app: ServedApp;
 
 beforeAll(async () => {
-  folder.write({
+  app = await ServedApp.start({
     "app.ts": noteApp("text: field.string()"),
     "seed.json": '{"Note": [{"id": "a", "text": "one"}, {"text": "two"}]}',
     "more.json": '{"Note": [{"id": "a", "text": "one again"}, {"text": 3}], "Nothing": [{}]}',
     "list.json": "[]",
     "broken.json": '{"Note": [',
   });
-  server = new PylonProcess(["start", "--port", "0"], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
-  url = `http://127.0.0.1:${Number((await server.event())["port"])}`;
 });
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-  folder[Symbol.dispose]();
-});
+afterAll(() => app[Symbol.asyncDispose]());
 
-const seed = (...args: string[]): Promise<Result> =>
-  pylon(["seed", ...args, "--url", url], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
+const seed = (...args: string[]): Promise<Result> => app.run("seed", ...args);
 
 async function texts(): Promise<string[]> {
-  const answer = await fetch(`${url}/api/entities/Note`, {
-    headers: { Authorization: `Bearer ${TOKEN}` },
-  });
+  const answer = await app.get("/api/entities/Note");
   const { data } = (await answer.json()) as { data: { text: string }[] };
   return data.map(({ text }) => text).toSorted();
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { scratchStore } from "../store/testing/scratch-store.ts";
+import type { FileRecord } from "../data/file-record.ts";
 import { FileRegistry, type NewFile } from "./file-registry.ts";
 
 const DAY_MS = 24 * 60 * 60_000;
@@ -75,12 +76,16 @@ test("counts a user's files that are in no row", async () => {
 test("a user has a maximum number of files that have not been uploaded", async () => {
   await using scratch = scratchStore();
   const registry = new FileRegistry(scratch.store, scratch.platform);
-  const made = await Promise.all(
-    Array.from({ length: 4 }, () => registry.announceSigned({ ...NEW, ownerId: "ann" }, 2)),
-  );
-  const [first, ...others] = made.filter((file) => file !== null);
-  expect(others).toHaveLength(1);
-  expect(await registry.announceSigned({ ...NEW, ownerId: "ben" }, 2)).not.toBeNull();
-  await registry.forget(first?.id ?? "");
-  expect(await registry.announceSigned({ ...NEW, ownerId: "ann" }, 2)).not.toBeNull();
+  const announce = (ownerId: string): Promise<FileRecord> =>
+    registry.announceSigned({ ...NEW, ownerId }, 2);
+  const made = await Promise.allSettled(["ann", "ann", "ann", "ann"].map(announce));
+  const stored = made.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  expect(stored).toHaveLength(2);
+  expect(made.filter(({ status }) => status === "rejected")).toMatchObject([
+    { reason: { code: "FILE_QUOTA_REACHED" } },
+    { reason: { code: "FILE_QUOTA_REACHED" } },
+  ]);
+  expect(await announce("ben")).toMatchObject({ ownerId: "ben" });
+  await registry.forget(stored[0]?.id ?? "");
+  expect(await announce("ann")).toMatchObject({ ownerId: "ann" });
 });

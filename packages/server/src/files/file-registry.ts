@@ -1,7 +1,8 @@
-import { and, not, or } from "@pylonsync/query";
+import { PylonError } from "@pylonsync/protocol";
+import { and, type Expr, not, or, TRUE } from "@pylonsync/query";
 import type { FileRecord } from "../data/file-record.ts";
 import type { Platform } from "../platform.ts";
-import type { Reader, Store } from "../store/store.ts";
+import type { Store } from "../store/store.ts";
 import { transactById } from "../store/system-table.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import type { UploadProgress } from "./file-storage.ts";
@@ -49,32 +50,34 @@ export class FileRegistry {
    * Stores the metadata of a file that its owner will upload with a signed URL.
    *
    * @param max the maximum number of unfinished uploads of any kind per user
-   * @returns null if the owner has that many
+   * @throws PylonError FILE_QUOTA_REACHED
    */
-  announceSigned(file: NewFile, max: number): Promise<FileRecord | null> {
-    const { ownerId } = file;
-    if (ownerId === null) return this.announce(file);
-    const record = this.#pending(file, null);
-    return this.#store.transact(async (tx) => {
-      const pending = and(FILES.is("ownerId", ownerId), FILES.is("state", "pending"));
-      if ((await FILES.count(tx, pending)) >= max) return null;
-      await FILES.insert(tx, record);
-      return record;
-    });
+  announceSigned(file: NewFile, max: number): Promise<FileRecord> {
+    return file.ownerId === null
+      ? this.announce(file)
+      : this.#announceWithin(max, this.#pending(file, null), TRUE);
   }
 
   /**
    * Stores the metadata of a file that will be uploaded in chunks.
    *
    * @param max the maximum number of unfinished uploads of this kind per user
-   * @returns null if the owner has that many
+   * @throws PylonError FILE_QUOTA_REACHED
    */
-  announceResumable(file: NewFile, max: number): Promise<FileRecord | null> {
-    const record = this.#pending(file, 0);
-    // They are counted in the same transaction, so that concurrent uploads can't exceed the
-    // maximum.
+  announceResumable(file: NewFile, max: number): Promise<FileRecord> {
+    return this.#announceWithin(max, this.#pending(file, 0), not(FILES.is("uploadOffset", null)));
+  }
+
+  /** Counts in the same transaction, so that concurrent uploads can't exceed the maximum. */
+  #announceWithin(max: number, record: FileRecord, kind: Expr): Promise<FileRecord> {
+    const unfinished = and(FILES.is("ownerId", record.ownerId), FILES.is("state", "pending"), kind);
     return this.#store.transact(async (tx) => {
-      if ((await openUploads(tx, file.ownerId)) >= max) return null;
+      if ((await FILES.count(tx, unfinished)) >= max)
+        throw new PylonError(
+          "FILE_QUOTA_REACHED",
+          `A user may have at most ${max} unfinished uploads.`,
+          { hint: "Finish or delete uploads, or wait until they expire." },
+        );
       await FILES.insert(tx, record);
       return record;
     });
@@ -260,19 +263,4 @@ export class FileRegistry {
     this.#platform.random(bytes);
     return Buffer.from(bytes).toString("hex");
   }
-}
-
-/** The number of a user's resumable uploads. */
-async function openUploads(reader: Reader, ownerId: string | null): Promise<number> {
-  const [row] = await reader.aggregate({
-    entity: FILES.name,
-    where: and(
-      FILES.is("ownerId", ownerId),
-      FILES.is("state", "pending"),
-      not(FILES.is("uploadOffset", null)),
-    ),
-    groupBy: [],
-    measures: [{ fn: "count", as: "count" }],
-  });
-  return Number(row?.["count"] ?? 0);
 }

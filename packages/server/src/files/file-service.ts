@@ -161,7 +161,7 @@ export class FileService {
    * it.
    *
    * @param expiresIn how long the content may be uploaded, in seconds
-   * @throws PylonError PAYLOAD_TOO_LARGE, INVALID_DATA, STORAGE_UNAVAILABLE
+   * @throws PylonError PAYLOAD_TOO_LARGE, INVALID_DATA, FILE_QUOTA_REACHED, STORAGE_UNAVAILABLE
    */
   async announce(
     { name, contentType, size, checksum, binding, parts }: PendingUpload,
@@ -177,12 +177,6 @@ export class FileService {
       { ...announced, ...columnsOf(binding), uploadKey: null },
       MAX_PENDING_UPLOADS,
     );
-    if (file === null)
-      throw new PylonError(
-        "FILE_QUOTA_REACHED",
-        `A user may have at most ${MAX_PENDING_UPLOADS} unfinished uploads.`,
-        { hint: "Finish or delete uploads, or wait until they expire." },
-      );
     const expiresAt = platform.now() + expiresIn * 1000;
     const options = { contentType, size, checksum, expiresIn };
     try {

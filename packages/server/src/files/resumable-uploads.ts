@@ -56,12 +56,6 @@ export class ResumableUploads {
       { ...announced, ...columnsOf(binding), uploadKey: null },
       MAX_OPEN_UPLOADS,
     );
-    if (file === null)
-      throw new PylonError(
-        "FILE_QUOTA_REACHED",
-        `A user may have at most ${MAX_OPEN_UPLOADS} unfinished uploads.`,
-        { hint: "Finish or delete uploads, or wait until they expire." },
-      );
     try {
       if (size === 0) return await this.#createEmpty(file, caller);
       const multipartId = await storage.beginAppend(file.id, { contentType });

@@ -1,11 +1,10 @@
 import { PylonError } from "@pylonsync/protocol";
-import { ANONYMOUS_IDENTITY, type Identity } from "../identity/identity.ts";
+import type { Identity } from "../identity/identity.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { Tracing } from "../observe/tracing.ts";
 import { reasonOf, runIn, type Operation, type Span } from "../observe/operation.ts";
 import { type Platform } from "../platform.ts";
-import { callerKey } from "../request/caller-key.ts";
 import { bearerToken } from "../request/bearer.ts";
 import { RequestContext } from "../request/context.ts";
 import type { Endpoint } from "../request/endpoint.ts";
@@ -18,6 +17,7 @@ import { Turns } from "../request/turns.ts";
 import { AnswerWriter } from "./answer-writer.ts";
 import { CallerIdentity, type CallerIdentityOptions, type Peer } from "./caller-identity.ts";
 import type { DevHosts } from "./dev-hosts.ts";
+import { Exchange, type RequestKind } from "./exchange.ts";
 import { withOwnHeaders } from "./own-headers.ts";
 import { RequestIds } from "./request-ids.ts";
 import { RequestRecord } from "./request-record.ts";
@@ -45,53 +45,6 @@ export interface DispatcherOptions extends CallerIdentityOptions {
 
 /** The routes that set and clear the session's cookie. */
 const AUTH_PATHS = "/api/auth/";
-
-interface RequestKind {
-  /** Its label in metrics, traces and the log. */
-  readonly name: string;
-  /** Is not logged, not in the metrics, and counts against no limit. */
-  readonly isQuiet?: boolean;
-  /** Counts against no limit. */
-  readonly isFree?: boolean;
-  /** A page of another site may send it, also in dev mode. */
-  readonly acceptsCrossOriginForms?: boolean;
-  /** The request can't be repeated: its response is not rejected for lack of room. */
-  readonly isOnce?: boolean;
-}
-
-/** A request from its arrival until its response is created. */
-class Exchange implements Disposable {
-  readonly kind: RequestKind;
-  readonly request: Request;
-  readonly requestId: string;
-  readonly address: Peer;
-  /** The caller, once it is identified. */
-  identity: Identity = ANONYMOUS_IDENTITY;
-  /** Whether the request says who the caller is; if not, anybody may have sent it. */
-  isIdentified = false;
-  /** The context of its route, if it has one. */
-  context: RequestContext | null = null;
-
-  constructor(kind: RequestKind, request: Request, requestId: string, address: Peer) {
-    this.kind = kind;
-    this.request = request;
-    this.requestId = requestId;
-    this.address = address;
-  }
-
-  /** The name of its route, as in metrics. */
-  get name(): string {
-    return this.kind.name;
-  }
-
-  /** The key by which what the caller uses is counted. */
-  readonly key = (): string => callerKey(this.identity.caller, this.address);
-
-  /** Releases the body. */
-  [Symbol.dispose](): void {
-    this.context?.[Symbol.dispose]();
-  }
-}
 
 /**
  * Creates the response to a request. It returns a promise only if it must wait: each asynchronous

@@ -158,7 +158,10 @@ class Listener {
       [...byPath].map(([path, methods]) => [
         path,
         (request: RoutedRequest, server: BunServer) =>
-          dispatcher.dispatch(methods, request, request.params ?? {}, peerOf(request, server)),
+          this.#guard(
+            request,
+            dispatcher.dispatch(methods, request, request.params ?? {}, peerOf(request, server)),
+          ),
       ]),
     );
   }

@@ -141,8 +141,8 @@ export class JobRunner {
   #settleAt = 0;
   /** Until when there is nothing to do unless something happens; only used by a server alone. */
   #quietUntil = 0;
-  /** Changed by everything that may bring work, by which a look detects what happens during it. */
-  #disturbances = 0;
+  /** Grows with everything that may bring work, so that a look detects what happened during it. */
+  #occasions = 0;
   /** The time of the last look, which detects a clock that was set back, even before the start. */
   #lookedAt = Infinity;
   #isStopping = false;
@@ -164,7 +164,7 @@ export class JobRunner {
   /** Looks for work at these times, in milliseconds since 1970. */
   wake(times: readonly number[]): void {
     if (this.#isStopping) return;
-    this.#disturb();
+    this.#mayHaveWork();
     for (const at of times) {
       this.#settleAt = Math.min(this.#settleAt, at);
       this.#wakeBy(at);
@@ -250,7 +250,7 @@ export class JobRunner {
     await this.#followClock();
     await this.#settleCrons();
     if (platform.now() < this.#quietUntil) return this.#wakeBy(this.#quietUntil);
-    const before = this.#disturbances;
+    const before = this.#occasions;
     if (platform.now() >= this.#settleAt) {
       this.#settleAt = platform.now() + DUE_POLL_MS;
       if ((await table.settleDue(observer.died, this.#holder)) > 0) this.#settleAt = 0;
@@ -263,24 +263,24 @@ export class JobRunner {
     await this.#beginAll(jobs);
     if (jobs.length === free) return;
     const next = await table.nextDue();
-    if (jobs.length === 0 && before === this.#disturbances) this.#beQuiet(next);
+    if (jobs.length === 0 && before === this.#occasions) this.#beQuiet(next);
     if (next === null) return;
     this.#settleAt = Math.min(this.#settleAt, next);
     this.#wakeBy(Math.max(next, platform.now() + 1));
   }
 
   /**
-   * Lets the next looks of an idle server alone skip the database: each would cost it as much as a
-   * request. It looks sometimes nevertheless, for jobs that a tool has put into the file.
+   * Skips the database in the next looks of an idle server that has the jobs alone: each read would
+   * cost as much as a request. The time is limited, for jobs that a tool has put into the file.
    */
   #beQuiet(next: number | null): void {
     if (!this.#services.isAlone || this.#running.size > 0) return;
     this.#quietUntil = Math.min(this.#services.platform.now() + QUIET_MS, next ?? Infinity);
   }
 
-  /** What a look has found, or is about to find, no longer holds. */
-  #disturb(): void {
-    this.#disturbances += 1;
+  /** There may be work: what a look has found, or is about to find, no longer holds. */
+  #mayHaveWork(): void {
+    this.#occasions += 1;
     this.#quietUntil = 0;
   }
 
@@ -324,7 +324,7 @@ export class JobRunner {
       this.#failed(error);
     }
     // Afterwards, because its time may have come since.
-    if (due !== null && due <= platform.now()) this.#disturb();
+    if (due !== null && due <= platform.now()) this.#mayHaveWork();
   }
 
   #leaseMsOf({ name, timeoutMs }: { readonly name: string; readonly timeoutMs: number | null }) {
@@ -346,7 +346,7 @@ export class JobRunner {
     const done = (lost === undefined ? attempt() : lost.done.then(attempt)).finally(() => {
       if (this.#running.get(job.id)?.job === job) this.#running.delete(job.id);
       // A place has become free.
-      this.#disturb();
+      this.#mayHaveWork();
       if (!this.#isStopping) this.#wakeBy(0);
     });
     const isRenewed = this.#typeOf(job.name) !== "mutation";

@@ -21,7 +21,7 @@ export async function callWithRetries(call: FunctionRequest): Promise<unknown> {
       http.author.refreshAfter(error);
       if (!isUnreachable(error) || mayRun(error) || attempt === TRIES) throw error;
       await new Promise<void>((resolve) => platform.after(backoff.next(), resolve));
-      // A retry would be the call of the user who has signed in meanwhile.
+      // Its user has signed out meanwhile: the token may have ended, and nobody waits for it.
       if (http.token !== token) throw error;
     }
   }

@@ -26,7 +26,8 @@ import { LiveFunctions } from "../live-functions/live-functions.ts";
 import { Subscription } from "../subscriptions/subscription.ts";
 import { IncludeTrees } from "./include-trees.ts";
 import { LiveConnection, type Subscribed } from "./live-connection.ts";
-import { Loader, type Joiner, type LoaderOptions } from "./loader.ts";
+import type { Joiner } from "./joiner.ts";
+import { Loader, type LoaderOptions } from "./loader.ts";
 import { parseQuery } from "./parse-query.ts";
 import type { SocketPushes } from "./socket-pushes.ts";
 import {

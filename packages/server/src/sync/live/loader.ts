@@ -3,9 +3,6 @@ import {
   MAX_RESULT_BYTES,
   MAX_SUBSCRIPTION_ROWS,
   PylonError,
-  type Known,
-  type KnownRelated,
-  type RowsMessage,
 } from "@pylonsync/protocol";
 import { and, bind, type Expr, isFalse, rowComparator, TRUE } from "@pylonsync/query";
 import type { Subscriber } from "../../connections/subscriber.ts";
@@ -15,7 +12,7 @@ import { resultTooLarge } from "../../data/result-size.ts";
 import type { Platform } from "../../platform.ts";
 import { reachOf } from "../../policy/rewind.ts";
 import { userShare } from "../../request/reading.ts";
-import { isFull, rowSize } from "../../store/row-size.ts";
+import { isFull } from "../../store/row-size.ts";
 import type { ChangeRecord, Reader, Store, StoredRow } from "../../store/store.ts";
 import { settledWithin } from "../../util/time-limit.ts";
 import type { Delivery } from "../delivery.ts";
@@ -26,8 +23,10 @@ import { clockStep } from "../replica-epoch.ts";
 import type { SubscriptionRegistry } from "../subscriptions/registry.ts";
 import type { Subscription } from "../subscriptions/subscription.ts";
 import type { IncludeTrees } from "./include-trees.ts";
-import type { LiveConnection } from "./live-connection.ts";
+import { isWanted, type Joiner } from "./joiner.ts";
+import { conditionOf, isKnown, knownParts, withIncludes, type KnownLog } from "./known-log.ts";
 import { Load } from "./load.ts";
+import { sendRows, type SentRows } from "./send-rows.ts";
 import { checkOrder } from "./subscription-weight.ts";
 
 const PAGE = 500;
@@ -41,15 +40,6 @@ const ATTEMPTS = 5;
 const PAGE_MS = 250;
 /** The maximum number of changes to catch up on; beyond that, the client receives all rows. */
 const MAX_CONTINUED = 5_000;
-
-/** Separates the name of the includes of a subscription, in the epoch of its cursors. */
-const INCLUDED = "+";
-
-/** A connection that waits for the rows of a subscription. */
-export interface Joiner {
-  readonly connection: LiveConnection;
-  readonly known: Known | undefined;
-}
 
 /** The dependencies of the loader. */
 export interface LoaderOptions {
@@ -70,16 +60,6 @@ export interface LoaderOptions {
     joiners: readonly Joiner[],
     error: unknown,
   ) => void;
-}
-
-/** The log from a cursor. */
-interface KnownLog {
-  /** Identifies the log, and the condition to which cursors belong. */
-  readonly epoch: string;
-  /** A cursor at this change or later can be continued. */
-  readonly after: number;
-  readonly end: number;
-  readonly records: readonly ChangeRecord[];
 }
 
 /** The rows that were read, before they are adjusted to the feed's position. */
@@ -243,11 +223,15 @@ export class Loader {
    * Identifies the log and the condition to which a cursor belongs, the hour if the condition reads
    * the time, and the includes.
    */
-  epochOf({ knownUnder, truth, branches, fingerprint }: Subscription): string {
+  epochOf(subscription: Subscription): string {
     const { queue, now } = this.#options;
+    const { knownUnder, truth } = subscription;
     const hour = readsTime(truth) ? `.${clockStep(now())}` : "";
-    const included = branches.length === 0 ? "" : `${INCLUDED}${fingerprint}`;
-    return `${queue.epoch}.${knownUnder}${hour}${included}`;
+    return withIncludes(`${queue.epoch}.${knownUnder}${hour}`, subscription);
+  }
+
+  #sendRows(subscription: Subscription, joiners: readonly Joiner[], rows: SentRows): Promise<void> {
+    return sendRows(subscription, joiners, rows, this.#options.mayStay);
   }
 
   #truthOf({ truth }: Subscription): Expr {
@@ -554,83 +538,4 @@ export class Loader {
       connection.subscriber.send(ready);
     }
   }
-
-  /**
-   * Sends rows in messages of a limited size. The session is checked after the read: rows may have
-   * been written after its end.
-   */
-  async #sendRows(
-    { number, visible }: Subscription,
-    joiners: readonly Joiner[],
-    {
-      rows,
-      reset,
-      gone,
-    }: Pick<RowsMessage, "reset" | "gone"> & {
-      readonly rows: readonly StoredRow[];
-    },
-  ): Promise<void> {
-    if (joiners.length === 0) return;
-    const parts = inParts(rows);
-    const texts = (parts.length === 0 ? [[]] : parts).map((part, index) =>
-      JSON.stringify({
-        type: "rows",
-        sub: number,
-        ...(reset === undefined || index > 0 ? {} : { reset }),
-        rows: part.map(visible),
-        ...(gone === undefined || gone.length === 0 || index > 0 ? {} : { gone }),
-      } satisfies RowsMessage),
-    );
-    for (const { connection } of joiners)
-      if (await this.#options.mayStay(connection.subscriber))
-        for (const text of texts) connection.subscriber.sendRequested(text);
-  }
-}
-
-/** Divides rows into parts of about MAX_PAGE_BYTES. */
-function inParts(rows: readonly StoredRow[]): StoredRow[][] {
-  const parts: StoredRow[][] = [];
-  let size = MAX_PAGE_BYTES;
-  for (const row of rows) {
-    if (size >= MAX_PAGE_BYTES) {
-      parts.push([]);
-      size = 0;
-    }
-    size += rowSize(row);
-    parts.at(-1)?.push(row);
-  }
-  return parts;
-}
-
-/** The part of an epoch that identifies the log and the condition, without the includes. */
-function conditionOf(epoch: string): string {
-  return epoch.split(INCLUDED, 1)[0] ?? "";
-}
-
-/** The ids of the related rows that a client claims to have. */
-function knownParts(
-  subscription: Subscription,
-  { include = {} }: Pick<KnownRelated, "include">,
-): Map<Subscription, readonly string[]> {
-  const found = new Map<Subscription, readonly string[]>();
-  for (const { query, subscription: part } of subscription.branches) {
-    const known = Object.hasOwn(include, query.name) ? include[query.name] : undefined;
-    if (known === undefined) continue;
-    found.set(part, known.ids);
-    for (const [inner, ids] of knownParts(part, known)) found.set(inner, ids);
-  }
-  return found;
-}
-
-/** Whether the cursor of a client can be continued. */
-function isKnown(known: Known | undefined, log: KnownLog | null): boolean {
-  if (known === undefined || log === null) return false;
-  if (conditionOf(known.epoch) !== conditionOf(log.epoch)) return false;
-  return known.seq >= log.after && known.seq <= log.end;
-}
-
-/** Whether the joiner is still connected and subscribed. */
-function isWanted(subscription: Subscription): (joiner: Joiner) => boolean {
-  return ({ connection }) =>
-    connection.subscriber.isOpen && connection.idsOf(subscription).length > 0;
 }
