@@ -15,7 +15,7 @@ const BODY_TIMEOUT_MS = 600_000;
 
 /** The options of a request. */
 interface Ask {
-  /** The response may take as long as it takes. */
+  /** The body may take any time, once the response has begun. */
   readonly staysOpen?: boolean;
   /** The time within which the response must begin, in milliseconds; null for any time. */
   readonly timeoutMs?: number | null;
