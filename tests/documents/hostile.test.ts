@@ -149,11 +149,15 @@ test("a process that is killed is replaced, and nothing is lost", async () => {
   const id = await ann.insert("Note", { body: "a" });
   const one = await Editor.open(ann, "Note", id);
   const [merger = 0] = mergers("fast");
-  process.kill(merger, "SIGKILL");
-  await until(() => !isRunning(merger));
+  // It has the merge when it is killed, and has not begun.
+  process.kill(merger, "SIGSTOP");
   one.field("body").insert(1, "b");
-  expect((await one.push()).status).toBe(200);
+  const pushed = one.push();
+  expect((await ann.request("GET", "/health")).status).toBe(200);
+  process.kill(merger, "SIGKILL");
+  expect((await pushed).status).toBe(200);
   expect((await ann.request("GET", `/api/entities/Note/${id}`)).body["body"]).toBe("ab");
+  expect(isRunning(merger)).toBe(false);
   one.close();
 });
 

@@ -62,8 +62,8 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "the cursor of another user, or of other permissions, is continued",
     file: LOADER,
-    from: "return `${queue.epoch}.${knownUnder}",
-    to: "return `${queue.epoch}.${knownUnder.slice(32)}",
+    from: "withIncludes(`${queue.epoch}.${knownUnder}",
+    to: "withIncludes(`${queue.epoch}.${knownUnder.slice(32)}",
     foundBy: 24,
   },
   {

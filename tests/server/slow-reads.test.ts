@@ -69,6 +69,8 @@ async function emptyServer(
 
 function fill(path: string): void {
   using database = new Database(path);
+  // The server may be writing.
+  database.run("PRAGMA busy_timeout = 10000");
   const rows =
     "WITH RECURSIVE rows(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM rows WHERE i < 20000)";
   database.run(

@@ -14,8 +14,8 @@ const START_MS = 20_000;
 
 /** The result of a request. */
 export interface Outcome {
-  /** Null if the process has ended without a response. */
-  readonly answer: MergeAnswer | null;
+  /** The response of the process, or why there is none: it took too long, or it has ended. */
+  readonly answer: MergeAnswer | { readonly kind: "too-slow" | "ended" };
   /** How long the process worked on it, in milliseconds. */
   readonly ms: number;
   /** Whether the process had merged something before. */
@@ -79,7 +79,7 @@ export class MergeLane {
     const process = this.#process;
     this.#forget();
     process?.kill();
-    this.#finish(null);
+    this.#finish({ kind: "ended" });
     for (let job = this.#next(); job !== undefined; job = this.#next()) job.reject(overloaded());
   }
 
@@ -103,7 +103,7 @@ export class MergeLane {
     this.#jobStartedAt = this.#options.platform.monotonic();
     this.#limit(DOCUMENT_UPDATE_MS, () => {
       this.#options.onFailure(`a merge of a document took more than ${DOCUMENT_UPDATE_MS} ms`);
-      this.#finish(null);
+      this.#finish({ kind: "too-slow" });
       this.#replace();
     });
     this.#process.send(job.request);
@@ -135,9 +135,9 @@ export class MergeLane {
   /** The process has ended by itself. */
   #ended(reason: string): void {
     const wasReady = this.#isReady;
-    this.#forget();
     this.#options.onFailure(`the process that merges documents has ended: ${reason}`);
-    this.#finish(null);
+    this.#finish({ kind: "ended" });
+    this.#forget();
     if (wasReady) return this.#dispatch();
     // Another process would only fail again and again.
     for (let job = this.#next(); job !== undefined; job = this.#next()) job.reject(overloaded());
@@ -158,7 +158,7 @@ export class MergeLane {
     this.#isUsed = false;
   }
 
-  #finish(answer: MergeAnswer | null): void {
+  #finish(answer: Outcome["answer"]): void {
     const job = this.#job;
     this.#job = null;
     this.#timer?.cancel();

@@ -69,16 +69,18 @@ export class Merger {
     let request: MergeRequest = { ...merge, ...limits };
     for (let attempts = 1; ; attempts += 1) {
       let outcome = await this.#run(request, caller);
-      if (outcome.answer?.kind === "unknown") {
+      if (outcome.answer.kind === "unknown") {
         request = { ...request, parts: await parts() };
         outcome = await this.#run(request, caller);
       }
       const { answer, wasUsed } = outcome;
-      if (answer === null) throw overloaded();
+      if (answer.kind === "too-slow") throw overloaded();
       if (answer.kind === "merged") return answer.merged;
       if (answer.kind === "refused") throw refusedUpdate(answer.refusal);
-      // An earlier update may have damaged the process, which is replaced after a failure.
-      if (!wasUsed || attempts === MAX_ATTEMPTS) throw new MergeFailed(JSON.stringify(answer));
+      // An earlier update may have damaged the process, or others may have ended it. It is replaced.
+      if (wasUsed && attempts < MAX_ATTEMPTS) continue;
+      if (answer.kind === "ended") throw overloaded();
+      throw new MergeFailed(JSON.stringify(answer));
     }
   }
 
@@ -112,8 +114,13 @@ export class Merger {
 
   async #runOnce(lane: MergeLane, request: MergeRequest, caller: string): Promise<Outcome> {
     const outcome = await lane.run(request, caller);
-    const isReplaced = outcome.answer === null || outcome.answer.kind === "failed";
-    this.#times.add(caller, outcome.ms + (isReplaced ? REPLACEMENT_MS : 0));
+    this.#times.add(caller, outcome.ms + (mustBeReplaced(outcome) ? REPLACEMENT_MS : 0));
     return outcome;
   }
+}
+
+/** Whether a merge has cost the others a process. One that others have used may be ended by them. */
+function mustBeReplaced({ answer, wasUsed }: Outcome): boolean {
+  if (answer.kind === "ended") return !wasUsed;
+  return answer.kind === "failed" || answer.kind === "too-slow";
 }
