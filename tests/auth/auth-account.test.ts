@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { Database } from "bun:sqlite";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mutation, v } from "@pylonsync/functions";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { TestClient, until, type Answer } from "../support/client.ts";
+import { openDatabaseFile } from "../support/database-file.ts";
 import { startMailServer, type MailServer } from "../support/mail-server.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
@@ -197,7 +197,7 @@ const diaries = buildManifest({
 
 /** The names of the tables in a database file that contain a text. */
 function tablesHolding(file: string, text: string): string[] {
-  using db = new Database(file, { readonly: true });
+  using db = openDatabaseFile(file, { readonly: true });
   return db
     .query<{ name: string }, []>("SELECT name FROM sqlite_master WHERE type = 'table'")
     .all()
@@ -364,7 +364,7 @@ describe("organizations of a user who leaves", () => {
       const rise = (): Promise<Answer> =>
         deputy.request("PATCH", `${path}/members/${deputy.userId}`, { role: "owner" });
       expect((await rise()).status).toBe(403);
-      using db = new Database(file);
+      using db = openDatabaseFile(file);
       db.run("DELETE FROM _pylon_members WHERE role = 'owner'");
       expect((await rise()).status).toBe(200);
       expect(await orgsOf(deputy)).toMatchObject([{ role: "owner" }]);

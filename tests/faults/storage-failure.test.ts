@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { closeSync, openSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { Database } from "bun:sqlite";
 import { action, mutation, query } from "@pylonsync/functions";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { spawnSync } from "node:child_process";
@@ -13,6 +12,7 @@ import {
 } from "../../packages/cli/src/testing/pylon-process.ts";
 import { canMountDisks, SmallDisk } from "../../packages/cli/src/testing/small-disk.ts";
 import { TestClient, until, type Answer } from "../support/client.ts";
+import { openDatabaseFile } from "../support/database-file.ts";
 import { appOf, startServer } from "../support/server.ts";
 
 const app = appOf(
@@ -43,7 +43,7 @@ test("F5: a damaged file is a storage failure, and makes the server not ready", 
   });
   const client = await TestClient.guest(server.url);
   for (let n = 0; n < 10; n += 1) await client.request("POST", "/api/fn/add", {});
-  const other = new Database(path);
+  const other = openDatabaseFile(path);
   other.run("PRAGMA wal_checkpoint(TRUNCATE)");
   other.close();
   destroyPages(path);

@@ -16,10 +16,10 @@ import {
   type Plugin,
 } from "@pylonsync/sdk";
 import { auditLog, versioning } from "@pylonsync/sdk/plugins";
-import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Client } from "pg";
 import { TestClient, until } from "../support/client.ts";
+import { openDatabaseFile } from "../support/database-file.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 import { createDatabase, sharedPostgresUrl } from "../support/servers/postgres.ts";
 
@@ -83,7 +83,7 @@ async function newDatabase(): Promise<TestDatabase> {
           .join("\n"),
       ),
     run: (sql) => {
-      const database = new Database(path);
+      const database = openDatabaseFile(path);
       database.run(sql);
       database.close();
       return Promise.resolve();

@@ -1,10 +1,10 @@
-import { Database } from "bun:sqlite";
 import { afterEach, expect, test } from "bun:test";
 import { join } from "node:path";
 import { query } from "@pylonsync/functions";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { PylonProcess, TempFolder } from "../../packages/cli/src/testing/pylon-process.ts";
 import { TestClient, until, type Answer } from "../support/client.ts";
+import { openDatabaseFile } from "../support/database-file.ts";
 import { isRunning, readersOf } from "../support/reader-processes.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
@@ -68,9 +68,7 @@ async function emptyServer(
 }
 
 function fill(path: string): void {
-  using database = new Database(path);
-  // The server may be writing.
-  database.run("PRAGMA busy_timeout = 10000");
+  using database = openDatabaseFile(path);
   const rows =
     "WITH RECURSIVE rows(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM rows WHERE i < 20000)";
   database.run(

@@ -338,13 +338,20 @@ function hasRelated(
     .record({
       key: fc.constantFrom(...paths("data", scope.data, "text")),
       field: fc.constantFrom(...paths("data", entity, "text")).map(({ name }) => name),
-      where: condition(
-        { ...scope, data: entity, related: undefined, outer: [] },
-        depth,
-        existsDepth,
+      where: lazily(() =>
+        condition({ ...scope, data: entity, related: undefined, outer: [] }, depth, existsDepth),
       ),
     })
     .map((parts): Expr => ({ kind: "hasRelated", entity: entity.name, ...parts }));
+}
+
+/**
+ * Makes an arbitrary when a value of it is needed: all that a condition may contain, made for each
+ * world, would be thousands of arbitraries, of which one condition uses a few.
+ */
+function lazily<T>(make: () => fc.Arbitrary<T>): fc.Arbitrary<T> {
+  let made: fc.Arbitrary<T> | undefined;
+  return fc.constant(null).chain(() => (made ??= make()));
 }
 
 function condition(scope: Scope, depth: number, existsDepth: number): fc.Arbitrary<Expr> {
@@ -359,7 +366,7 @@ function condition(scope: Scope, depth: number, existsDepth: number): fc.Arbitra
     flag,
   );
   if (depth === 0) return simple;
-  const inner = condition(scope, depth - 1, existsDepth);
+  const inner = lazily(() => condition(scope, depth - 1, existsDepth));
   const several = fc.array(inner, { minLength: 1, maxLength: 3 });
   const branches: fc.Arbitrary<Expr>[] = [
     several.map((items) => ({ kind: "and", items })),
@@ -369,7 +376,9 @@ function condition(scope: Scope, depth: number, existsDepth: number): fc.Arbitra
   if (existsDepth > 0) {
     for (const entity of scope.schema.values()) {
       const outer = scope.related === undefined ? [] : [scope.related, ...scope.outer];
-      const exists = condition({ ...scope, related: entity, outer }, depth - 1, existsDepth - 1);
+      const exists = lazily(() =>
+        condition({ ...scope, related: entity, outer }, depth - 1, existsDepth - 1),
+      );
       branches.push(exists.map((where) => ({ kind: "exists", entity: entity.name, where })));
       branches.push(hasRelated(scope, entity, depth - 1, existsDepth - 1));
     }
