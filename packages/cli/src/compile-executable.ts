@@ -56,6 +56,9 @@ export async function compileExecutable({
       format: "esm",
       bytecode: true,
       minify: { whitespace: true, syntax: true },
+      // Packages may name their own folder, for files that an executable does not have. It would be
+      // a path of the machine that compiles, and other bytes in each folder.
+      define: { __dirname: '"/"', __filename: '"/"' },
       // So that `pylon health` loads its own few kilobytes and not the server: a fifth of the time,
       // two thirds of the memory.
       splitting: true,
