@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { createServer, type Server } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { appOf, startServer, type TestServer } from "../../../../tests/support/server.ts";
 import { Log } from "../observe/log.ts";
@@ -180,11 +180,14 @@ describe("S3 that fails", () => {
   });
 
   test("by not responding is aborted after a timeout", async () => {
-    const silent: Server = createServer(() => undefined).listen(0, "127.0.0.1");
+    const sockets: Socket[] = [];
+    const silent: Server = createServer((socket) => void sockets.push(socket));
+    silent.listen(0, "127.0.0.1");
     await new Promise((resolve) => silent.once("listening", resolve));
     const { port } = silent.address() as { port: number };
     const endpoint = `http://127.0.0.1:${port}`;
-    const [patient, slow] = [storage({ endpoint }), storage({ endpoint, requestMs: 200 })];
+    const patient = storage({ endpoint, requestMs: 3_600_000 });
+    const slow = storage({ endpoint, requestMs: 200 });
     let isPatient = true;
     const asked = patient.get(ID, { start: 0, end: 1 }).catch(() => void (isPatient = false));
     await expectUnavailable([
@@ -192,12 +195,14 @@ describe("S3 that fails", () => {
       slow.get(ID, { start: 0, end: 1 }),
       slow.delete(ID, "x"),
     ]);
-    // The client with the default timeout started before, and is still waiting.
+    // The client with a longer timeout started before, and is still waiting.
     expect(isPatient).toBe(true);
-    patient.close();
-    await asked;
-    slow.close();
+    // Its tries end with the server, and not after hours.
     silent.close();
+    for (const socket of sockets) socket.destroy();
+    await asked;
+    patient.close();
+    slow.close();
   });
 
   test("is not the client's fault: it learns only that it should retry", async () => {

@@ -189,16 +189,22 @@ test("the sweep skips a locked room, and returns to it later", async () => {
 }, 30_000);
 
 test("a replica whose connections are cut returns, and shows who is in its rooms", async () => {
-  const [a, b] = await Promise.all([open(), open()]);
+  // However long they are away, their members stay.
+  const times = { ...TIMES, leaseMs: 600_000 };
+  const [a, b] = await Promise.all([open(times), open(times)]);
   await a.store.connected("u", will("u"));
   await a.store.join("r", "u", null);
+  await b.store.connected("w", will("w"));
+  await b.store.join("other", "w", null);
   for (let round = 0; round < 3; round += 1) {
-    const before = a.told.length;
+    const before = { a: a.told.length, b: b.told.length };
     await sql.query(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
        WHERE application_name = 'pylon rooms' AND datname = current_database()`,
     );
-    await until(() => a.told.slice(before).includes("snapshot r "));
+    await until(() => a.told.slice(before.a).includes("snapshot r "));
+    // While it is away, it has its rooms in memory, and joins them later without a message.
+    await until(() => b.told.slice(before.b).includes("snapshot other "));
     await b.store.join("r", `v${round}`, null);
     await until(() => a.told.includes(`join r v${round}`));
   }

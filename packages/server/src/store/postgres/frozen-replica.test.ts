@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { Client } from "pg";
+import { until } from "../../../../../tests/support/client.ts";
 import {
   createDatabase,
   sharedPostgresUrl,
@@ -53,14 +54,6 @@ function deposit(
     },
     { signal },
   );
-}
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  const end = performance.now() + 20_000;
-  while (!(await condition())) {
-    if (performance.now() > end) throw new Error("It did not come true in time.");
-    await Bun.sleep(5);
-  }
 }
 
 test("D1: slow reads of callers are ended, and leave connections to others", async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { Client } from "pg";
+import { until } from "../../../../../tests/support/client.ts";
 import {
   createDatabase,
   PostgresServer,
@@ -102,14 +103,6 @@ class Admin implements AsyncDisposable {
   }
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  const end = performance.now() + 10_000;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error("It did not come true in time.");
-    await Bun.sleep(5);
-  }
-}
-
 describe("replicas on one Postgres", () => {
   let url: string;
   let a: PostgresStore;
@@ -135,7 +128,9 @@ describe("replicas on one Postgres", () => {
   test("an open transaction delays and loses nothing of 1,000 others that commit", async () => {
     const heard = hearing(b);
     const open = Promise.withResolvers<void>();
-    const early = add(a, "early", open.promise);
+    // However long the others need: a server's idle transaction would be ended after 10 seconds.
+    const holder = await openReplica(url, { limits: { ...SESSION_LIMITS, idleMs: 0 } });
+    const early = add(holder, "early", open.promise);
     for (let n = 0; n < 1000; n += 50)
       await Promise.all(
         Array.from({ length: 50 }, (_, k) => add(k % 2 === 0 ? a : b, `n${n + k}`)),
@@ -147,6 +142,7 @@ describe("replicas on one Postgres", () => {
     await until(() => heard.length >= 1001);
     expect(heard.at(-1)).toMatchObject({ rowId: "early", seq: 1001 });
     expect(await b.changes(1000, 10)).toMatchObject([{ rowId: "early" }]);
+    await holder.close();
   });
 
   test("a change that depends on another comes after it", async () => {
