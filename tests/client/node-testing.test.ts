@@ -103,7 +103,8 @@ beforeAll(async () => {
   writeFileSync(join(dir, "app", "functions", "add.ts"), ADD);
   writeFileSync(join(dir, "app", "functions", "echo.ts"), ECHO);
   writeFileSync(join(dir, "app.test.mjs"), TEST);
-  const config = 'export default { test: { include: ["*.vitest.mjs"] } };';
+  // A busy machine may need longer than vitest's own 5 seconds to start the app's process.
+  const config = 'export default { test: { include: ["*.vitest.mjs"], testTimeout: 50_000 } };';
   writeFileSync(join(dir, "vitest.config.mjs"), config);
   writeFileSync(join(dir, "app.vitest.mjs"), TEST.replace("node:test", "vitest"));
 }, 120_000);

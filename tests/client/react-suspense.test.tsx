@@ -128,6 +128,9 @@ describe.each(["all", "queries"] as const)("with a replica of %s", (mode) => {
     const { createRoot } = await import("react-dom/client");
     const container = window.document.createElement("div");
     window.document.body.append(container);
+    const texts = new Set<string>();
+    const observer = new window.MutationObserver(() => texts.add(shown()));
+    observer.observe(container, { subtree: true, childList: true, characterData: true });
     const root = createRoot(container as never, { onCaughtError: () => undefined });
     root.render(
       <EngineProvider
@@ -144,7 +147,9 @@ describe.each(["all", "queries"] as const)("with a replica of %s", (mode) => {
       root.unmount();
       container.remove();
     };
-    await until(() => shown() === "Loading");
+    // It may be shown for less time than passes between two looks.
+    await until(() => texts.has("Loading"));
+    observer.disconnect();
   });
   afterAll(() => {
     unmount();

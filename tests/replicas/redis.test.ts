@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { aMoment, TestClient, until, type LiveSocket } from "../support/client.ts";
+import { processorWaitMs } from "../support/processor-wait.ts";
 import { GraceMarker } from "../support/grace-marker.ts";
 import { RedisServer } from "../support/servers/redis.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
@@ -326,7 +327,7 @@ test("Redis dies and returns empty: requests are served, and the rooms converge"
   // By then both replicas know all joins.
   await until(() => heard(watched, room).length === 3 && heard(bobsSocket, room).length === 2);
   await redis.kill();
-  const started = performance.now();
+  const started = performance.now() - processorWaitMs();
   const dave = await signIn(b.url, "dave");
   expect((await join(dave, room)).status).toBe(200);
   expect((await carol.request("POST", "/api/rooms/leave", { room })).body).toEqual({
@@ -338,7 +339,8 @@ test("Redis dies and returns empty: requests are served, and the rooms converge"
       (await alice.request("POST", "/api/rooms/presence", { room, data: { moved: true } })).body,
     ).toEqual({ updated: true });
   // If each request had waited for Redis, which takes 500 ms, these would have taken 30 s.
-  expect(performance.now() - started).toBeLessThan(20_000);
+  // What other programs of the machine have cost does not count.
+  expect(performance.now() - processorWaitMs() - started).toBeLessThan(20_000);
   expect(await usersIn(a.url, room)).toEqual(["alice"]);
   expect(await usersIn(b.url, room)).toEqual(["bob", "dave"]);
   await redis.start();
@@ -381,10 +383,11 @@ test("Redis hangs: a request waits for it at most once, and the rooms resume lat
   await until(() => heard(watched, room).length === 2 && heard(bobsSocket, room).length === 1);
   const beyondLease = await marker(a.url, alice, watched);
   redis.pause();
-  const started = performance.now();
+  const started = performance.now() - processorWaitMs();
   for (let n = 0; n < 60; n += 1) expect((await join(alice, newRoom())).status).toBe(200);
   // If each request had waited for Redis, which takes 500 ms, these would have taken 30 s.
-  expect(performance.now() - started).toBeLessThan(20_000);
+  // What other programs of the machine have cost does not count.
+  expect(performance.now() - processorWaitMs() - started).toBeLessThan(20_000);
   await beyondLease.passed();
   redis.resume();
   await until(
