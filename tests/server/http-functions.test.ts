@@ -2,12 +2,26 @@ import { http, mutation, query, v, verifyStripe, type HttpDefinition } from "@py
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
+import { connect } from "node:net";
 import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
 const SECRET = "whsec_test";
 const SHOP = "https://shop.example";
+/** More than the kernel buffers for a reader that reads nothing. */
+const LARGE_BYTES = 20 * 1024 * 1024;
+const SLOW_READERS = 8;
 const aborted = Promise.withResolvers<void>();
+
+/** A definition that fails when the server reads it, before any route is found. */
+const broken = {
+  ...http({ method: "GET", path: "/broken", handler: () => new Response("mended") }),
+  isBroken: false,
+  get cors(): undefined {
+    if (this.isBroken) throw new Error("a secret of the app");
+    return undefined;
+  },
+};
 
 const functions: Readonly<Record<string, HttpDefinition>> = {
   "echo.bytes": http({
@@ -98,6 +112,12 @@ const functions: Readonly<Record<string, HttpDefinition>> = {
       );
     },
   }),
+  large: http({
+    method: "GET",
+    path: "/large",
+    handler: () => new Response("é".repeat(LARGE_BYTES / 2), { headers: { "X-Large": "1" } }),
+  }),
+  broken,
   notResponse: http({ method: "GET", handler: () => "text" as never }),
   refuses: http({
     method: "GET",
@@ -309,3 +329,62 @@ test("an app with two functions for the same request does not start", async () =
   const starting = startServer({ ...app, http: http2 }).then((started) => started.stop());
   await expect(starting).rejects.toThrow("handle the same requests");
 });
+
+test("a failure outside of a route is answered and logged like any internal error", async () => {
+  broken.isBroken = true;
+  const answer = await ask("/broken", { headers: { Origin: server.url } });
+  // The page that asked may read it, as any other answer.
+  expect(answer.headers.get("access-control-allow-origin")).toBe(server.url);
+  const text = await answer.text();
+  const id = answer.headers.get("x-request-id");
+  expect(answer.status).toBe(500);
+  expect(answer.headers.get("x-content-type-options")).toBe("nosniff");
+  expect(JSON.parse(text)).toMatchObject({ error: { code: "INTERNAL", request_id: id } });
+  expect(text).not.toContain("secret");
+  broken.isBroken = false;
+  expect(await (await ask("/broken")).text()).toBe("mended");
+});
+
+test("T17: large Responses that wait for slow readers are bounded in total", async () => {
+  const readers = Array.from({ length: SLOW_READERS }, () => new SlowReader("/large"));
+  await Promise.all(readers.map((reader) => reader.hasAnswer));
+  const received = await Promise.all(readers.map((reader) => reader.rest()));
+  // The default of 32 MiB may be exceeded to twice as much, and each response has 20 MiB.
+  const whole = received.filter((bytes) => bytes > LARGE_BYTES);
+  expect(whole.length).toBeGreaterThan(0);
+  expect(whole.length).toBeLessThanOrEqual(3);
+  const answer = await ask("/large");
+  expect(answer.headers.get("content-type")?.toLowerCase()).toBe("text/plain;charset=utf-8");
+  expect(answer.headers.get("x-large")).toBe("1");
+  expect((await answer.bytes()).length).toBe(LARGE_BYTES);
+});
+
+/** A client that reads the beginning of a response, and the rest only when asked to. */
+class SlowReader {
+  readonly #socket;
+  readonly #closed: Promise<void>;
+  readonly hasAnswer: Promise<void>;
+  #bytes = 0;
+
+  constructor(path: string) {
+    const { hostname, port } = new URL(server.url);
+    this.#socket = connect(Number(port), hostname);
+    this.#socket.on("error", () => undefined);
+    this.#closed = new Promise((resolve) => this.#socket.once("close", () => resolve()));
+    this.hasAnswer = new Promise((resolve) => {
+      this.#socket.on("data", (chunk: Buffer) => {
+        if (this.#bytes === 0) this.#socket.pause();
+        this.#bytes += chunk.length;
+        resolve();
+      });
+    });
+    this.#socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+  }
+
+  /** Reads until the end. @returns the bytes of the whole response */
+  async rest(): Promise<number> {
+    this.#socket.resume();
+    await this.#closed;
+    return this.#bytes;
+  }
+}
