@@ -112,14 +112,8 @@ export class SyncEngine extends EngineAliases {
     this.#code = new CodeWatch(this.#http.baseUrl, platform, () => this.#updateStatus());
     const tabId = this.#newId();
     this.#extras = new Lazy(platform, () => import("../connection/extras.ts"), this.#code.watch());
-    this.#online = new Lazy(
-      platform,
-      async () => {
-        const { Online: Networking } = await loadOnline(platform);
-        return new Networking(parts);
-      },
-      this.#code.watch(),
-    );
+    const loadNetwork = async (): Promise<Online> => new (await loadOnline(platform)).Online(parts);
+    this.#online = new Lazy(platform, loadNetwork, this.#code.watch());
     let lastId = 0;
     const nextId = (): number => (lastId += 1);
     this.#queries = config.sync === "queries" ? this.#makeQueries(nextId) : null;
