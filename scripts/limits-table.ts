@@ -739,6 +739,12 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
         QUOTA,
       ),
       [
+        "total size of a user's or guest's files",
+        "none",
+        "`PYLON_FILES_USER_BYTES`",
+        "413 `STORAGE_QUOTA_REACHED`",
+      ],
+      [
         "uploads of all guests of an IP address per day, per replica",
         `${GUESTS_OF_ADDRESS} times as much`,
         "",
