@@ -13,6 +13,9 @@ const LARGE_BYTES = 20 * 1024 * 1024;
 const SLOW_READERS = 8;
 const aborted = Promise.withResolvers<void>();
 
+/** How many bodies the function `url` has begun to read, and could not read. */
+const bodies = { begun: 0, failed: 0 };
+
 /** A definition that fails when the server reads it, before any route is found. */
 const broken = {
   ...http({ method: "GET", path: "/broken", handler: () => new Response("mended") }),
@@ -118,6 +121,18 @@ const functions: Readonly<Record<string, HttpDefinition>> = {
     handler: () => new Response("é".repeat(LARGE_BYTES / 2), { headers: { "X-Large": "1" } }),
   }),
   broken,
+  url: http({
+    method: "*",
+    path: "/url",
+    handler: async (request) => {
+      if (request.headers.has("content-length")) bodies.begun += 1;
+      const { length } = await request.text().catch((error: unknown): never => {
+        bodies.failed += 1;
+        throw error;
+      });
+      return new Response(`${new URL(request.url).href} ${length}`);
+    },
+  }),
   notResponse: http({ method: "GET", handler: () => "text" as never }),
   refuses: http({
     method: "GET",
@@ -345,6 +360,32 @@ test("a failure outside of a route is answered and logged like any internal erro
   expect(await (await ask("/broken")).text()).toBe("mended");
 });
 
+test("a handler finds an absolute URL, and a Host header that is no host is refused", async () => {
+  const { host } = new URL(server.url);
+  const lines: readonly (readonly [string, RegExp])[] = [
+    [`GET /url?a=b HTTP/1.1\r\nHost: ${host}`, new RegExp(`http://${host}/url\\?a=b 0`)],
+    ["GET /url?a=b HTTP/1.0\r\nX-A: b", /http:\/\/localhost\/url\?a=b 0/],
+    ["POST /url HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc", /http:\/\/localhost\/url 3/],
+    ["GET /url HTTP/1.1\r\nHost: a b<>", / 400 .*INVALID_DATA.*Host header/s],
+  ];
+  for (const [request, answer] of lines)
+    expect(await sendRaw(`${request}\r\n\r\n`)).toMatch(answer);
+});
+
+test("a client that disconnects within its body is no failure of the function", async () => {
+  bodies.begun = 0;
+  for (const [index, size] of [100, 100_000].entries()) {
+    const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
+    socket.write(`POST /url HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\nabc`);
+    await until(() => bodies.begun === index + 1);
+    socket.destroy();
+    await until(() => bodies.failed === index + 1);
+  }
+  const headers = { Authorization: `Bearer ${ADMIN_TOKEN}` };
+  const logged = await (await ask("/api/admin/logs?level=warn", { headers })).text();
+  expect(logged).not.toContain('"function":"url"');
+});
+
 test("T17: large Responses that wait for slow readers are bounded in total", async () => {
   const readers = Array.from({ length: SLOW_READERS }, () => new SlowReader("/large"));
   await Promise.all(readers.map((reader) => reader.hasAnswer));
@@ -358,6 +399,20 @@ test("T17: large Responses that wait for slow readers are bounded in total", asy
   expect(answer.headers.get("x-large")).toBe("1");
   expect((await answer.bytes()).length).toBe(LARGE_BYTES);
 });
+
+/** Sends a request as it is. @returns the text of the response, at the latest after its end */
+function sendRaw(request: string): Promise<string> {
+  const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let text = "";
+  socket.on("data", (chunk: Buffer) => {
+    text += chunk.toString();
+    if (/\r\n\r\n[^]+/.test(text)) socket.destroy();
+  });
+  socket.once("close", () => resolve(text));
+  socket.write(request);
+  return promise;
+}
 
 /** A client that reads the beginning of a response, and the rest only when asked to. */
 class SlowReader {
