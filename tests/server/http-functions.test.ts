@@ -360,7 +360,7 @@ test("a failure outside of a route is answered and logged like any internal erro
   expect(await (await ask("/broken")).text()).toBe("mended");
 });
 
-test("a handler finds an absolute URL, and a Host header that is no host is refused", async () => {
+test("a handler finds an absolute URL, and an invalid Host header is refused", async () => {
   const { host } = new URL(server.url);
   const lines: readonly (readonly [string, RegExp])[] = [
     [`GET /url?a=b HTTP/1.1\r\nHost: ${host}`, new RegExp(`http://${host}/url\\?a=b 0`)],
@@ -372,7 +372,7 @@ test("a handler finds an absolute URL, and a Host header that is no host is refu
     expect(await sendRaw(`${request}\r\n\r\n`)).toMatch(answer);
 });
 
-test("a client that disconnects within its body is no failure of the function", async () => {
+test("a function does not fail because its client disconnects within the body", async () => {
   bodies.begun = 0;
   for (const [index, size] of [100, 100_000].entries()) {
     const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
