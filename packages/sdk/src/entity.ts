@@ -108,7 +108,7 @@ export type ClientRowOf<E> = Flat<
 
 /** The data of an insert. The caller may choose the id. */
 export type InsertOf<E> = Flat<
-  { readonly id?: string } & {
+  { readonly id?: string | undefined } & {
     readonly [
       K in keyof FieldsOf<E> as MayBeAbsent<TraitsOf<E, K>> extends true
         ? never
