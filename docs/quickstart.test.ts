@@ -35,6 +35,12 @@ beforeAll(async () => {
     npm_config_userconfig: npmrc = join(process.env["HOME"] ?? "", ".npmrc"),
   } = process.env;
   const env = {
+    // Settings of the test run that spare requests.
+    ...Object.fromEntries(
+      Object.entries(process.env).filter((entry): entry is [string, string] =>
+        entry[0].startsWith("npm_config_"),
+      ),
+    ),
     PATH,
     HOME: home.path,
     PYLON_PORT: String(port),

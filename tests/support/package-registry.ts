@@ -8,12 +8,18 @@ const TARBALL = "/-/package.tgz";
 /** Pylon's own packages, packed as they would be published, in a registry on this machine. */
 export class PackageRegistry implements AsyncDisposable {
   readonly #server: Bun.Server<undefined>;
+  readonly #path: string;
 
   /** The packed packages by name. */
   readonly tarballs: ReadonlyMap<string, string>;
 
-  private constructor(server: Bun.Server<undefined>, tarballs: ReadonlyMap<string, string>) {
+  private constructor(
+    server: Bun.Server<undefined>,
+    path: string,
+    tarballs: ReadonlyMap<string, string>,
+  ) {
     this.#server = server;
+    this.#path = path;
     this.tarballs = tarballs;
   }
 
@@ -33,17 +39,19 @@ export class PackageRegistry implements AsyncDisposable {
         manifest,
       });
     }
+    // npm keeps what it has from an address, and a later run may get the same port.
+    const root = `/${crypto.randomUUID()}/`;
     const server = Bun.serve({
       port: 0,
       hostname: "127.0.0.1",
       fetch({ url }) {
-        const path = decodeURIComponent(new URL(url).pathname).slice(1);
+        const path = decodeURIComponent(new URL(url).pathname).replace(root, "");
         const name = path.replace(TARBALL, "");
         const found = packed.get(name);
         if (found === undefined) return new Response("{}", { status: 404 });
         if (path.endsWith(TARBALL)) return new Response(Bun.file(found.file));
         const version = String(found.manifest["version"]);
-        const dist = { tarball: new URL(`/${name}${TARBALL}`, url).href };
+        const dist = { tarball: new URL(`${root}${name}${TARBALL}`, url).href };
         return Response.json({
           name,
           "dist-tags": { latest: version },
@@ -53,13 +61,14 @@ export class PackageRegistry implements AsyncDisposable {
     });
     return new PackageRegistry(
       server,
+      root,
       new Map([...packed].map(([name, { file }]) => [name, file])),
     );
   }
 
   /** The line for an .npmrc. */
   get npmrc(): string {
-    return `@pylonsync:registry=http://127.0.0.1:${this.#server.port}/\n`;
+    return `@pylonsync:registry=http://127.0.0.1:${this.#server.port}${this.#path}\n`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
