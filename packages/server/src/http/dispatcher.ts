@@ -264,7 +264,7 @@ export class Dispatcher {
       const call = { request, identity, address, requestId, bodies, key };
       const response = await endpoint.answer(call);
       own.headers = new Headers(response.headers);
-      return countedResponse(response);
+      return response;
     });
     return withOwnHeaders(response, own.headers ?? null, cors);
   }
@@ -293,7 +293,9 @@ export class Dispatcher {
       const turn = isQuiet ? null : this.#turns.next();
       if (turn !== null) await turn;
       const handled = handle(exchange);
-      const answer = handled instanceof Promise ? await handled : handled;
+      const made = handled instanceof Promise ? await handled : handled;
+      const counted = made instanceof Response ? countedResponse(made) : made;
+      const answer = counted instanceof Promise ? await counted : counted;
       response = this.#writer.write(answer, exchange, (abort) =>
         this.#options.answers.open(exchange.key(), abort, kind.isOnce !== true),
       );

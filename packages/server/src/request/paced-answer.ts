@@ -117,7 +117,7 @@ class PacedBody {
             return;
           }
           // A copy, because the runtime keeps a part of an array together with all of it.
-          const chunk = this.#bytes.slice(0, CHUNK_BYTES);
+          const chunk = new Uint8Array(this.#bytes.subarray(0, CHUNK_BYTES));
           this.#bytes = restOf(this.#bytes, chunk.length);
           this.#sent = chunk.length;
           controller.enqueue(chunk);

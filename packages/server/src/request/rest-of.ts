@@ -4,5 +4,5 @@
  */
 export function restOf(bytes: Uint8Array, start: number): Uint8Array {
   const rest = bytes.subarray(start);
-  return rest.length * 2 < bytes.buffer.byteLength ? rest.slice() : rest;
+  return rest.length * 2 < bytes.buffer.byteLength ? new Uint8Array(rest) : rest;
 }
