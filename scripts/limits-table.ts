@@ -120,7 +120,6 @@ import {
   SOCKET_RATE,
   STALL_MS,
   STALL_WHEN_FULL_MS,
-  UNREFUSED_FACTOR,
   UNCOUNTED_BYTES,
   WRONG_ADMIN_TOKENS_SECONDS,
 } from "@pylonsync/protocol";
@@ -314,9 +313,9 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
       ),
       ["share of one caller", `1/${CALLER_SHARE}`, "", LIMITED],
       [
-        "responses of calls and HTTP functions, which are not rejected after they ran",
-        `${UNREFUSED_FACTOR} times as much in total`,
-        "",
+        "the same for responses of writes, calls and HTTP functions, counted separately",
+        "as much",
+        "`PYLON_MAX_BYTES_IN_FLIGHT`",
         "the slowest reader of the caller with the most is disconnected",
       ],
       ["bodies and responses up to this size are not counted", bytes(UNCOUNTED_BYTES), "", ""],

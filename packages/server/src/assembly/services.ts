@@ -102,6 +102,7 @@ function dispatcherOf(
     guesses: new TokenGuesses(log, sharedCount(redis, "wrong-token")),
     bodies: new Transfers(config.maxBytesInFlight, platform),
     answers: new Transfers(config.maxBytesInFlight, platform),
+    onceAnswers: new Transfers(config.maxBytesInFlight, platform, "disconnect"),
     log,
     metrics,
     tracing,

@@ -36,6 +36,8 @@ export interface DispatcherOptions extends CallerIdentityOptions {
   readonly bodies: Transfers;
   /** Responses that are being sent. */
   readonly answers: Transfers;
+  /** The same for responses that are not rejected, because their requests can't be repeated. */
+  readonly onceAnswers: Transfers;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
@@ -259,8 +261,7 @@ export class Dispatcher {
       const { address, requestId, key } = exchange;
       const identity = await this.callers.identifyForEndpoint(endpoint, request, address);
       exchange.identity = identity;
-      const { answers, bodies } = this.#options;
-      if (answers.isBusy) answers.check(key());
+      const { bodies } = this.#options;
       const call = { request, identity, address, requestId, bodies, key };
       const response = await endpoint.answer(call);
       own.headers = new Headers(response.headers);
@@ -297,7 +298,7 @@ export class Dispatcher {
       const counted = made instanceof Response ? countedResponse(made) : made;
       const answer = counted instanceof Promise ? await counted : counted;
       response = this.#writer.write(answer, exchange, (abort) =>
-        this.#options.answers.open(exchange.key(), abort, kind.isOnce !== true),
+        answersOf(this.#options, kind).open(exchange.key(), abort),
       );
     } catch (error) {
       const refusal = this.#refuse(error, request, requestId);
@@ -373,6 +374,11 @@ export class Dispatcher {
       requestId,
     );
   }
+}
+
+/** Returns what counts the responses of a kind of requests. */
+function answersOf({ answers, onceAnswers }: DispatcherOptions, kind: RequestKind): Transfers {
+  return kind.isOnce === true ? onceAnswers : answers;
 }
 
 /** Returns the method that a browser's preflight asks for; null for any other request. */

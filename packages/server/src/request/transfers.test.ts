@@ -84,16 +84,16 @@ test("D3: a stream is produced only as fast as it is read, and frees what was re
 
 test("D3: a response that is not rejected disconnects the readers who hold the most", () => {
   const clock = new Clock();
-  const transfers = new Transfers(MAX, clock.platform);
+  const transfers = new Transfers(MAX, clock.platform, "disconnect");
   const ended: string[] = [];
   const open = (key: string, bytes: number): void => {
-    transfers.open(key, () => ended.push(key), false).add(bytes);
+    transfers.open(key, () => ended.push(key)).add(bytes);
     clock.now += 1;
   };
   open("other", 50);
   for (let n = 0; n < 20; n += 1) open("greedy", SHARE);
-  expect(ended).toEqual(Array.from({ length: 13 }, () => "greedy"));
-  expect(transfers.total).toBe(50 + 7 * SHARE);
+  expect(ended).toEqual(Array.from({ length: 17 }, () => "greedy"));
+  expect(transfers.total).toBe(50 + 3 * SHARE);
   open("other", 10 * MAX);
   expect(transfers.total).toBe(10 * MAX);
 });

@@ -1,28 +1,20 @@
 import type { Platform, Timer } from "../platform.ts";
-import {
-  CALLER_SHARE,
-  PylonError,
-  STALL_MS,
-  STALL_WHEN_FULL_MS,
-  UNREFUSED_FACTOR,
-} from "@pylonsync/protocol";
+import { CALLER_SHARE, PylonError, STALL_MS, STALL_WHEN_FULL_MS } from "@pylonsync/protocol";
 
 /** A body that is being received, or a response that is being sent. */
 export class Transfer implements Disposable {
   readonly key: string;
   readonly #owner: Transfers;
   readonly #abort: () => void;
-  readonly #isLimited: boolean;
   #bytes = 0;
   #movedAt: number;
   #isOver = false;
   #timer: Timer | null = null;
 
-  constructor(owner: Transfers, key: string, abort: () => void, isLimited: boolean) {
+  constructor(owner: Transfers, key: string, abort: () => void) {
     this.#owner = owner;
     this.key = key;
     this.#abort = abort;
-    this.#isLimited = isLimited;
     this.#movedAt = owner.platform.monotonic();
     this.#move();
   }
@@ -47,7 +39,7 @@ export class Transfer implements Disposable {
    */
   add(bytes: number): void {
     if (this.#isOver) return;
-    this.#owner.reserve(this, bytes, this.#isLimited);
+    this.#owner.reserve(this, bytes);
     this.#bytes += bytes;
     this.#move();
   }
@@ -96,6 +88,8 @@ export class Transfer implements Disposable {
  */
 export type OpenTransfer = (abort: () => void) => Transfer;
 
+type WhenFull = "refuse" | "disconnect";
+
 /**
  * Limits the bytes of bodies and responses that are held in memory during their transfer, per
  * caller and in total. A stalled transfer is aborted: after STALL_MS, or earlier if its memory is
@@ -103,6 +97,7 @@ export type OpenTransfer = (abort: () => void) => Transfer;
  */
 export class Transfers {
   readonly #max: number;
+  readonly #whenFull: WhenFull;
   readonly #held = new Map<string, number>();
   readonly #open = new Set<Transfer>();
   readonly platform: Pick<Platform, "monotonic" | "after">;
@@ -112,9 +107,16 @@ export class Transfers {
 
   /**
    * @param max the maximum number of bytes in total; a caller may use a part of it (CALLER_SHARE)
+   * @param whenFull whether a transfer is rejected if there is no room for it, or the slowest one of
+   *   the caller with the most is aborted, because the request of this one has had its effects
    */
-  constructor(max: number, platform: Pick<Platform, "monotonic" | "after">) {
+  constructor(
+    max: number,
+    platform: Pick<Platform, "monotonic" | "after">,
+    whenFull: WhenFull = "refuse",
+  ) {
     this.#max = max;
+    this.#whenFull = whenFull;
     this.platform = platform;
   }
 
@@ -126,18 +128,12 @@ export class Transfers {
   /**
    * @param key the caller's key
    * @param abort called when the transfer is aborted
-   * @param isLimited false if it is counted, but never rejected: others are disconnected instead
    */
-  open(key: string, abort: () => void, isLimited = true): Transfer {
-    const transfer = new Transfer(
-      this,
-      key,
-      () => {
-        this.counts.stalled += 1;
-        abort();
-      },
-      isLimited,
-    );
+  open(key: string, abort: () => void): Transfer {
+    const transfer = new Transfer(this, key, () => {
+      this.counts.stalled += 1;
+      abort();
+    });
     this.#open.add(transfer);
     return transfer;
   }
@@ -161,9 +157,9 @@ export class Transfers {
    *
    * @throws PylonError RATE_LIMITED, OVERLOADED
    */
-  reserve(transfer: Transfer, bytes: number, isLimited: boolean): void {
+  reserve(transfer: Transfer, bytes: number): void {
     const { key } = transfer;
-    if (isLimited) this.#need(transfer, key, bytes);
+    if (this.#whenFull === "refuse") this.#need(transfer, key, bytes);
     else this.#disconnectFor(transfer, bytes);
     this.#total += bytes;
     this.#held.set(key, (this.#held.get(key) ?? 0) + bytes);
@@ -190,14 +186,10 @@ export class Transfers {
     }
   }
 
-  /**
-   * Makes room for a response that is not rejected, because its request has had its effects: the
-   * slowest reader of the caller who holds the most is disconnected.
-   */
+  /** Makes room by disconnecting the slowest reader of the caller who holds the most. */
   #disconnectFor(transfer: Transfer, bytes: number): void {
-    const isAbove = (max: number): boolean => this.#total + bytes > max;
-    while (isAbove(this.#max) && this.#makeRoom(transfer, null));
-    while (isAbove(this.#max * UNREFUSED_FACTOR)) {
+    while (this.#total + bytes > this.#max) {
+      if (this.#makeRoom(transfer, null)) continue;
       const slowest = this.#slowest(transfer, this.#largestKey(transfer));
       if (slowest === undefined) return;
       slowest.abort();
