@@ -47,6 +47,9 @@ import {
   MAX_FUNCTION_FILE_BYTES,
   MAX_INCLUDES,
   MAX_JOB_ARGS_BYTES,
+  COUNTED_ANSWER_BYTES,
+  MAX_KEPT_ANSWER_BYTES,
+  MAX_KEPT_ANSWERS_BYTES,
   MAX_JOB_ATTEMPTS,
   MAX_JOB_DELAY_MS,
   MAX_JSON_DEPTH,
@@ -250,6 +253,18 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
         number,
         "429 `RATE_LIMITED`",
       ),
+      [
+        "response that is kept for retries with its `Idempotency-Key`",
+        bytes(MAX_KEPT_ANSWER_BYTES),
+        "",
+        "only the key is kept; a retry gets 409 `RESULT_NOT_KEPT`, and is not applied again",
+      ],
+      [
+        `kept responses of more than ${bytes(COUNTED_ANSWER_BYTES)} of a user or an API key`,
+        bytes(MAX_KEPT_ANSWERS_BYTES),
+        "",
+        "of the oldest ones only the keys are kept, within a minute",
+      ],
       ["arguments of a job", bytes(MAX_JOB_ARGS_BYTES), "", "413 `PAYLOAD_TOO_LARGE`"],
       [
         "calls scheduled by one call",

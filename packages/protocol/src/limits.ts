@@ -263,6 +263,12 @@ export const MAX_FIELD_BYTES = 256 * KIB;
 export const MAX_FETCH_BYTES = 32 * MIB;
 /** The maximum number of bytes that a function's stream holds for a client that does not read. */
 export const MAX_STREAM_BUFFER = 4 * MIB;
+/** The maximum size of a response that is kept for a retry of its request, in bytes of JSON. */
+export const MAX_KEPT_ANSWER_BYTES = MIB;
+/** A response of up to this size is not counted: it takes little more space than its key. */
+export const COUNTED_ANSWER_BYTES = KIB;
+/** The maximum size of the counted responses of a user or an API key that are kept together. */
+export const MAX_KEPT_ANSWERS_BYTES = 32 * MIB;
 /** The maximum size of a job's arguments, in bytes of JSON. */
 export const MAX_JOB_ARGS_BYTES = 256 * KIB;
 /** The maximum number of calls that the hooks of one transaction schedule. */

@@ -17,6 +17,7 @@ function open(change: Partial<MaintenanceServices> = {}): Opened {
         done.push("answers");
         return Promise.reject(new Error("no database"));
       },
+      aggregate: () => Promise.reject(new Error("no database")),
     },
     auth: { forgetExpired: async () => void done.push("sessions") },
     files: { run: async () => void done.push("files") },
@@ -48,6 +49,7 @@ test("a stop waits for the current step, and starts no other one", async () => {
         await promise;
       },
       transact: () => Promise.reject(new Error("the store is closed")),
+      aggregate: () => Promise.reject(new Error("the store is closed")),
     },
   });
   const run = maintenance.run();

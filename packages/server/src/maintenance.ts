@@ -1,5 +1,6 @@
 import type { Auth } from "./auth/auth.ts";
 import { forgetOldAnswers } from "./data/idempotency.ts";
+import { dropExcessAnswers } from "./data/kept-answers.ts";
 import type { FileCleanup } from "./files/file-cleanup.ts";
 import type { Jobs } from "./jobs/jobs.ts";
 import type { Platform, Timer } from "./platform.ts";
@@ -11,7 +12,7 @@ const EVERY_MS = 60_000;
 
 /** The services that are maintained. */
 export interface MaintenanceServices {
-  readonly store: Pick<Store, "trimLog" | "transact">;
+  readonly store: Pick<Store, "trimLog" | "transact" | "aggregate">;
   readonly auth: Pick<Auth, "forgetExpired">;
   readonly files: Pick<FileCleanup, "run">;
   readonly jobs: Pick<Jobs, "forgetOld">;
@@ -66,6 +67,7 @@ export class Maintenance {
     const database = [
       () => store.trimLog(changeLogMax),
       () => store.transact((tx) => forgetOldAnswers(tx, platform.now())),
+      () => dropExcessAnswers(store, platform.now()),
       () => auth.forgetExpired(),
       () => jobs.forgetOld(),
       () => workflows.forgetOld(),

@@ -144,7 +144,8 @@ export class Committer {
   /**
    * @param work writes through the given Writer; may run again after a conflict, so it must have no
    *   other effect
-   * @throws the error of `work`, and PylonError IDEMPOTENCY_KEY_REUSED; then nothing is written
+   * @throws the error of `work`, and PylonError IDEMPOTENCY_KEY_REUSED and
+   *   RESULT_NOT_KEPT; then nothing is written
    */
   commit<T>(options: CommitOptions, work: (writer: Writer) => Promise<T>): Promise<Committed<T>> {
     const isolation = this.#isolationFor([options]);
@@ -328,7 +329,7 @@ export class Committer {
         onUpdate: this.#onUpdate,
       }),
     );
-    if (claim !== null && claim.answer === undefined) await storeAnswer(tx, claim.key, result);
+    if (claim !== null && claim.answer === undefined) await storeAnswer(tx, claim, result);
     return { result, replayed: false };
   }
 

@@ -133,7 +133,7 @@ test("a retry gets the first response, whatever it was; another request is rejec
         const table = new Table();
         const operationKey = claimed(caller, operation);
         expect(await claimOp(table, operationKey, 0)).toBe(true);
-        await storeAnswer(table, operationKey.key, answer);
+        await storeAnswer(table, operationKey, answer);
         expect(await claimOp(table, claimed(caller, operation), 1)).toBe(false);
         expect(await storedAnswer(table, operationKey)).toEqual(toJson(answer));
         const other = claimed(caller, { ...operation, request: [operation.request] });
@@ -149,7 +149,11 @@ test("a response is deleted when its retention ends, and not before", async () =
       const table = new Table();
       const now = 2 * OP_RETENTION_MS;
       for (const [index, at] of times.entries())
-        await claimOp(table, { key: String(index), fingerprint: "", field: "op_id" }, at);
+        await claimOp(
+          table,
+          { key: String(index), fingerprint: "", field: "op_id", subject: null },
+          at,
+        );
       const old = times.filter((at) => at < now - OP_RETENTION_MS);
       expect(await forgetOldAnswers(table, now)).toBe(old.length);
       expect(table.rows.size).toBe(times.length - old.length);

@@ -1,4 +1,4 @@
-import { PylonError } from "@pylonsync/protocol";
+import { COUNTED_ANSWER_BYTES, MAX_KEPT_ANSWER_BYTES, PylonError } from "@pylonsync/protocol";
 import type { Transaction } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import type { Caller } from "../identity/identity.ts";
@@ -72,6 +72,8 @@ export interface ClaimedOperation {
   readonly fingerprint: string;
   readonly field: Operation["field"];
   readonly answer?: string | undefined;
+  /** Whose large responses are counted together; null if they are not: those of the admin. */
+  readonly subject: string | null;
 }
 
 /**
@@ -83,7 +85,8 @@ export interface ClaimedOperation {
  */
 export function claimable(caller: Caller, operation: Operation): ClaimedOperation | null {
   const { id, purpose, request, field, answer } = operation;
-  const subject = field === "idempotencyKey" ? ["function"] : subjectOf(caller);
+  const own = subjectOf(caller);
+  const subject = field === "idempotencyKey" ? ["function"] : own;
   if (subject === null) return null;
   return {
     key: sha256(JSON.stringify([subject, purpose, id])),
@@ -91,6 +94,7 @@ export function claimable(caller: Caller, operation: Operation): ClaimedOperatio
     fingerprint: sha256(canonicalJson(request)),
     field,
     answer,
+    subject: caller.isAdmin ? null : sha256(JSON.stringify(own ?? subject)),
   };
 }
 
@@ -121,7 +125,14 @@ export async function claimOp(
 ): Promise<boolean> {
   try {
     const stored = answer === undefined ? null : JSON.stringify(answer);
-    await ops.insert(tx, { id: key, answer: stored, request: fingerprint, at: now });
+    await ops.insert(tx, {
+      id: key,
+      answer: stored,
+      request: fingerprint,
+      at: now,
+      subject: null,
+      size: null,
+    });
     return true;
   } catch (error) {
     if (error instanceof PylonError && error.code === "ID_TAKEN") return false;
@@ -132,7 +143,8 @@ export async function claimOp(
 /**
  * Returns the response that the operation got when it was applied.
  *
- * @throws PylonError IDEMPOTENCY_KEY_REUSED if a different request was sent under this name
+ * @throws PylonError IDEMPOTENCY_KEY_REUSED if a different request was sent under this name,
+ *   RESULT_NOT_KEPT if the response was too large, or made room for newer ones
  */
 export async function storedAnswer(
   tx: Transaction,
@@ -151,12 +163,29 @@ export async function storedAnswer(
       },
     );
   const answer = row?.answer ?? null;
-  return answer === null ? null : JSON.parse(answer);
+  if (answer === null)
+    throw new PylonError(
+      "RESULT_NOT_KEPT",
+      `The request with this ${field} was applied before, but its response is no longer stored.`,
+      { field, hint: "It was not applied again. Read the data that it wrote." },
+    );
+  return JSON.parse(answer);
 }
 
-/** Stores the response, in the same transaction as the operation's effect. */
-export async function storeAnswer(tx: Transaction, key: string, answer: unknown): Promise<void> {
-  await ops.update(tx, key, { answer: JSON.stringify(answer ?? null) });
+/**
+ * Stores the response, in the same transaction as the operation's effect. Of a response that is too
+ * large only the key is stored, so that a retry is still not applied again.
+ */
+export async function storeAnswer(
+  tx: Transaction,
+  { key, subject }: Pick<ClaimedOperation, "key" | "subject">,
+  answer: unknown,
+): Promise<void> {
+  const stored = JSON.stringify(answer ?? null);
+  const size = Buffer.byteLength(stored);
+  if (size > MAX_KEPT_ANSWER_BYTES) return;
+  const isCounted = subject !== null && size > COUNTED_ANSWER_BYTES;
+  await ops.update(tx, key, isCounted ? { answer: stored, subject, size } : { answer: stored });
 }
 
 /** Deletes responses that no client will request any longer. @returns their number */

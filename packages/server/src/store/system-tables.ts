@@ -228,12 +228,20 @@ export const SYSTEM_TABLES = {
   ),
   /**
    * The first response to each `op_id`. `id` is a hash of the caller and the op_id; `request` is
-   * the hash of the request, null if an older version wrote the row.
+   * the hash of the request, null if an older version wrote the row. `answer` is null when it was
+   * too large, or made room for others. A counted answer has its `size` in bytes, and as `subject`
+   * a hash of the caller.
    */
   ops: defineTable(
     "_pylon_ops",
-    { answer: nullable(text()), request: nullable(text()), at: time() },
-    { indexed: ["at"] },
+    {
+      answer: nullable(text()),
+      request: nullable(text()),
+      at: time(),
+      subject: nullable(text()),
+      size: nullable(int()),
+    },
+    { indexed: ["at"], sparse: [["subject", "at"]] },
   ),
   /**
    * The metadata of files; data/file-record.ts documents the columns. The content is in the file
