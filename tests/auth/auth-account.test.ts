@@ -330,6 +330,28 @@ describe("organizations of a user who leaves", () => {
     ).toBe(200);
   });
 
+  test("keep an owner when both owners leave at the same time", async () => {
+    const withPassword = async (): Promise<TestClient & { readonly email: string }> => {
+      const user = await signIn();
+      const body = { new_password: PASSWORD };
+      const changed = await user.request("POST", "/api/auth/password/change", body);
+      return Object.assign(as(changed), { email: user.email });
+    };
+    const [ann, ben, member] = [await withPassword(), await withPassword(), await signIn()];
+    const { body: org } = await ann.request("POST", "/api/auth/orgs", { name: "Twins" });
+    await addMember(ann, org["id"] as string, ben, "owner");
+    await addMember(ann, org["id"] as string, member, "member");
+    const answers = await Promise.all(
+      [ann, ben].map((owner) => owner.request("DELETE", "/api/auth/account")),
+    );
+    const refused = answers.filter(({ status }) => status !== 200);
+    expect(refused.map(codeOf)).toEqual(["LAST_OWNER"]);
+    expect(await orgsOf(member)).toMatchObject([{ role: "member" }]);
+    const stays = answers[0] === refused[0] ? ann : ben;
+    const body = { email: stays.email, password: PASSWORD };
+    expect((await nobody.request("POST", "/api/auth/password/login", body)).status).toBe(200);
+  });
+
   test("without an owner, left by an earlier version, can be taken over by an admin", async () => {
     const dir = mkdtempSync(join(tmpdir(), "pylon-ownerless-"));
     const file = join(dir, "pylon.db");

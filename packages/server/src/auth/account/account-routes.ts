@@ -8,6 +8,7 @@ import type { AuthServices } from "../auth-services.ts";
 import { isFresh, requireFresh, requireOwner } from "../sign-in/fresh-sign-in.ts";
 import { AuthInput } from "../security/input.ts";
 import type { Organizations } from "../organizations/organizations.ts";
+import type { Transaction } from "../../store/store.ts";
 import { isRecord } from "../../util/is-record.ts";
 import { setUserClaims, userClaims } from "../users/user-claims.ts";
 import { ownUser } from "../users/own-user.ts";
@@ -57,20 +58,15 @@ async function show(services: AccountServices, context: RequestContext): Promise
 }
 
 async function leave(services: AccountServices, context: RequestContext): Promise<Answer> {
-  const { organizations } = services;
+  const { organizations, store } = services;
   const { caller } = context;
   const input = await AuthInput.of(context);
   // The session is a guest's only credential.
   if (caller.isGuest && caller.userId !== null) return left(services, context, caller.userId);
   const user = await ownUser(services, context);
   await requireOwner(services, context, input, user);
-  const [alone] = await organizations.ownedAlone(user.id);
-  if (alone !== undefined)
-    throw new PylonError(
-      "LAST_OWNER",
-      `You are the only owner of the organization "${alone.name}", which has other members.`,
-      { hint: "Make another member the owner first, or delete the organization." },
-    );
+  // Before the sessions are ended; it is checked again in the transaction that deletes the user.
+  await organizations.requireLeavable(store, user.id);
   return left(services, context, user.id);
 }
 
@@ -79,20 +75,23 @@ async function left(
   context: RequestContext,
   userId: string,
 ): Promise<Answer> {
-  const { cookie } = services;
-  await remove(services, context, userId);
+  const { cookie, organizations } = services;
+  await remove(services, context, userId, (tx) => organizations.requireLeavable(tx, userId));
   return new JsonAnswer({ deleted: true }, 200, { "Set-Cookie": [cookie.clear()] });
 }
 
+/** @param check runs in the transaction that ends all access; if it throws, the user stays */
 async function remove(
   { audit, credentials, data, sessions }: AccountServices,
   context: RequestContext,
   userId: string,
+  check?: (tx: Transaction) => Promise<void>,
 ): Promise<void> {
   await data.requireDeletable(userId);
   await sessions.withLockedAccount(userId, async () => {
+    // First: if the check fails, the user must still be able to sign in.
+    await data.delete(userId, check);
     await credentials.forgetAll(userId);
-    await data.delete(userId);
   });
   await audit.record(context, "account.deleted", { userId });
 }

@@ -6,7 +6,7 @@ import { referenced } from "../../data/references.ts";
 import { referrersFirst, refersTo } from "../../schema/references.ts";
 import type { Entity, Field } from "../../schema/schema.ts";
 import type { Platform } from "../../platform.ts";
-import type { Reader, Store, StoredRow } from "../../store/store.ts";
+import type { Reader, Store, StoredRow, Transaction } from "../../store/store.ts";
 import { isoTime } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import type { AuditEntry, AuditLog } from "../security/audit.ts";
@@ -127,12 +127,17 @@ export class UserData {
    * Deletes the user, the rows that it owns and its sessions. In rows that only refer to it, an
    * optional reference is set to null. Files are deleted with their rows, and files without a row
    * at the next clean-up.
+   *
+   * @param check runs in the first transaction; if it throws, nothing is deleted
    */
-  async delete(userId: string): Promise<void> {
+  async delete(userId: string, check?: (tx: Transaction) => Promise<void>): Promise<void> {
     const { store, committer, users, removal } = this.#services;
     const user = users.isDeclared ? await users.get(userId) : null;
     // First, so that nobody can act as this user any longer. A guest has no row to delete.
-    await store.transact((tx) => removal.delete(tx, user ?? { id: userId }));
+    await store.transact(async (tx) => {
+      await check?.(tx);
+      await removal.delete(tx, user ?? { id: userId });
+    });
     const { head } = await store.bounds();
     const emptied = new Set<Entity>();
     for (const { entity, field } of this.#references()) {

@@ -117,7 +117,10 @@ test("an organization without an owner goes to the next in rank, or is deleted",
   };
   await join("ben", "member");
   await join("cas", "admin");
-  expect(await organizations.ownedAlone("ann")).toMatchObject([{ id }]);
+  await expect(organizations.requireLeavable(store, "ann")).rejects.toMatchObject({
+    code: "LAST_OWNER",
+  });
+  await organizations.requireLeavable(store, "cas");
   await store.transact((tx) => organizations.forgetIn(tx, "ann", "ann@example.com"));
   expect(await organizations.role(id, "cas")).toBe("owner");
   await store.transact((tx) => organizations.forgetIn(tx, "cas", null));

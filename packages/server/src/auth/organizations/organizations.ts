@@ -195,14 +195,25 @@ export class Organizations {
     await this.#onChange(userId, organizationId, null);
   }
 
-  /** Returns the organizations with other members whose only owner is this user. */
-  async ownedAlone(userId: string): Promise<Organization[]> {
-    const owned = (await this.of(userId)).filter(({ role }) => role === "owner");
-    const members = await Promise.all(owned.map(({ id }) => this.members(id)));
-    return owned.filter((_, index) => {
-      const others = (members[index] ?? []).filter(({ user_id: id }) => id !== userId);
-      return others.length > 0 && !others.some(({ role }) => role === "owner");
-    });
+  /**
+   * Checks that a user can leave all its organizations: each has another owner, or no other member.
+   *
+   * @param reader the transaction that deletes the user, so that no other owner leaves meanwhile
+   * @throws PylonError LAST_OWNER
+   */
+  async requireLeavable(reader: Reader, userId: string): Promise<void> {
+    const owned = and(MEMBERS.is("userId", userId), MEMBERS.is("role", "owner"));
+    for (const { organizationId } of await MEMBERS.select(reader, { where: owned })) {
+      if ((await this.#owners(reader, organizationId)) > 1) continue;
+      const members = MEMBERS.is("organizationId", organizationId);
+      if ((await MEMBERS.count(reader, members)) < 2) continue;
+      const name = (await ORGANIZATIONS.get(reader, organizationId))?.name ?? organizationId;
+      throw new PylonError(
+        "LAST_OWNER",
+        `You are the only owner of the organization "${name}", which has other members.`,
+        { hint: "Make another member the owner first, or delete the organization." },
+      );
+    }
   }
 
   /**
