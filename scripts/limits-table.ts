@@ -120,6 +120,7 @@ import {
   SOCKET_RATE,
   STALL_MS,
   STALL_WHEN_FULL_MS,
+  UNREFUSED_FACTOR,
   UNCOUNTED_BYTES,
   WRONG_ADMIN_TOKENS_SECONDS,
 } from "@pylonsync/protocol";
@@ -312,6 +313,12 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
         OVERLOADED,
       ),
       ["share of one caller", `1/${CALLER_SHARE}`, "", LIMITED],
+      [
+        "responses of calls and HTTP functions, which are not rejected after they ran",
+        `${UNREFUSED_FACTOR} times as much in total`,
+        "",
+        "the slowest reader of the caller with the most is disconnected",
+      ],
       ["bodies and responses up to this size are not counted", bytes(UNCOUNTED_BYTES), "", ""],
       [
         "time without progress of a body or response",
@@ -731,6 +738,12 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
         bytes,
         QUOTA,
       ),
+      [
+        "total size of a user's or guest's files",
+        "none",
+        "`PYLON_FILES_USER_BYTES`",
+        "413 `STORAGE_QUOTA_REACHED`",
+      ],
       [
         "uploads of all guests of an IP address per day, per replica",
         `${GUESTS_OF_ADDRESS} times as much`,

@@ -4,6 +4,7 @@ import { loadApp } from "@pylonsync/server";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { accessibilityProblems } from "../support/accessibility.ts";
 import { launchBrowser } from "../support/browser.ts";
+import { until } from "../support/client.ts";
 import { OIDC_CLIENT, startOidcProvider, type OidcServer } from "../support/oidc-provider.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { freePort } from "../support/servers/free-port.ts";
@@ -11,6 +12,11 @@ import { addAuthenticator } from "../support/virtual-authenticator.ts";
 
 const APP = join(import.meta.dir, "..", "support", "sign-in-app");
 const PASSWORD = "correct horse battery";
+interface Mail {
+  readonly to: string;
+  readonly text: string;
+}
+
 /** The folder of the screenshots. Set SCREENSHOTS to keep them. */
 const shots = process.env["SCREENSHOTS"];
 const WIDE = { width: 1280, height: 860 };
@@ -266,6 +272,61 @@ test("the menus open by key, close on Escape, and switch the organization", asyn
   await checkLayout("user-button");
   await page.keyboard.press("Escape");
   expect(await page.locator(".pylon-panel:visible").count()).toBe(0);
+}, 60_000);
+
+test("a menu in a narrow part of the page that scrolls is not clipped", async () => {
+  await page.goto(`${url}/home`);
+  const account = page.getByRole("button", { name: /^Account of/ });
+  await account.waitFor();
+  await page.addStyleTag({ content: "header { width: 3rem; overflow: auto; }" });
+  await account.click();
+  const panel = page.locator(".pylon-panel:visible");
+  const isWhole = (): Promise<boolean> =>
+    panel.evaluate((element) => {
+      const { left, right, top } = element.getBoundingClientRect();
+      const ends = [left + 4, right - 4].map((x) => document.elementFromPoint(x, top + 20));
+      return right - left > 200 && ends.every((end) => element.contains(end));
+    });
+  expect(await isWhole()).toBe(true);
+  // The page scrolls below it, and the menu with its button.
+  const distance = async (): Promise<number> =>
+    ((await panel.boundingBox())?.y ?? 0) - ((await account.boundingBox())?.y ?? 0);
+  const before = await distance();
+  await page.addStyleTag({ content: "body { padding-top: 10rem; min-height: 200vh; }" });
+  await page.evaluate(() => scrollTo(0, 50));
+  await until(async () => (await distance()) === before);
+  expect(await isWhole()).toBe(true);
+}, 60_000);
+
+test("the link of an invitation tells who accepts, and verifies the address", async () => {
+  const ask = async (path: string, body: object, token = ""): Promise<Record<string, unknown>> => {
+    const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+    const init = { method: "POST", headers, body: JSON.stringify(body) };
+    return (await fetch(url + path, init)).json() as Promise<Record<string, unknown>>;
+  };
+  const owner = { email: `owner-${Date.now()}@example.com`, password: PASSWORD };
+  const token = String((await ask("/api/auth/password/register", owner))["token"]);
+  const email = `invited-${Date.now()}@example.com`;
+  const { id } = await ask("/api/auth/orgs", { name: "Invited" }, token);
+  const invitation = await ask(`/api/auth/orgs/${String(id)}/invites`, { email }, token);
+  await page.goto(`${url}/auth/sign-up`);
+  await page.getByLabel("Name").fill("Ben");
+  await page.getByLabel("E-mail").fill(email);
+  await page.getByLabel("Password").fill(PASSWORD);
+  await press("Create the account");
+  await page.waitForURL((to) => !to.pathname.startsWith("/auth"));
+  await page.goto(`${url}/auth/invitation?redirect=/home#token=${String(invitation["dev_token"])}`);
+  await page.getByText(`You are signed in as ${email}.`).waitFor();
+  await press("Accept");
+  await page.getByText("In dev mode the code is at /studio/mail.").waitFor();
+  await checkLayout("auth-invitation-verify");
+  const mails = (await (await fetch(`${url}/studio/mail.json`)).json()) as readonly Mail[];
+  const text = mails.filter(({ to }) => to === email).find((mail) => /\b\d{6}\b/.test(mail.text));
+  await page.getByLabel("Code").fill(/\b\d{6}\b/.exec(text?.text ?? "")?.[0] ?? "");
+  await press("Verify and accept");
+  await page.waitForURL(`${url}/home`);
+  await page.getByRole("button", { name: /^Organization:/ }).click();
+  await page.getByRole("button", { name: "Invited member" }).waitFor();
 }, 60_000);
 
 test("a page may force the dark theme, and set the colours", async () => {

@@ -66,6 +66,35 @@ test("a subscription is answered with a snapshot, and each change with a frame",
   socket.close();
 });
 
+test("a client that asks for it is told when the whole document has arrived", async () => {
+  const id = await newNote();
+  for (const body of ["texts", "text!"])
+    await ann.request("PATCH", `/api/entities/Note/${id}`, { body });
+  const first = await Editor.open(ann, "Note", id);
+  for (const word of ["one", "two"]) {
+    first.field("body").insert(0, word);
+    expect((await first.push()).status).toBe(200);
+  }
+  const socket = await new DocumentSocket(ann).opened();
+  const heard: unknown[] = [];
+  socket.onFrame = ({ type }) => heard.push(type);
+  socket.onText = (text) => text.includes("crdt-ready") && heard.push(JSON.parse(text));
+  const subscribe = { type: "crdt-subscribe", entity: "Note", rowId: id };
+  socket.say({ ...subscribe, ready: true });
+  const ready = { type: "crdt-ready", entity: "Note", rowId: id };
+  await until(() => heard.length === 4);
+  expect(heard).toEqual([0x10, 0x11, 0x11, ready]);
+  // Neither a change nor a subscription that does not ask for it is followed by another.
+  first.field("body").insert(0, "three");
+  await first.push();
+  await until(() => heard.length === 5);
+  socket.say(subscribe);
+  await until(() => heard.length === 9);
+  expect(heard.slice(4)).toEqual([0x11, 0x10, 0x11, 0x11, 0x11]);
+  first.close();
+  socket.close();
+});
+
 test("an edit of the document is sent to all clients as a change of the row", async () => {
   const id = await newNote();
   const live = await ann.live().opened();

@@ -12,13 +12,7 @@ export interface Fault {
   readonly isTimed?: true;
 }
 
-/**
- * The number of scenarios that a run of the tests contains, which begins with seed 1: on Postgres a
- * scenario costs twice as much.
- */
-export const SEEDS_OF_A_RUN = { sqlite: 60, postgres: 45 };
-
-/** The size of the scenarios of a run, and of those that look for faults. */
+/** The size of the scenarios that look for faults. */
 export const FAULT_SIZE = { steps: 14, queries: 6 };
 
 const LOADER = "sync/live/loader.ts";

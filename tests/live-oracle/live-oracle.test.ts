@@ -1,5 +1,4 @@
 import { expect, test } from "bun:test";
-import { FAULT_SIZE, SEEDS_OF_A_RUN } from "./faults.ts";
 import { HAND_WRITTEN, REGRESSIONS, RETURNS } from "./regressions.ts";
 import { runScenario } from "./run-scenario.ts";
 import { scenarios } from "./scenario.ts";
@@ -7,13 +6,10 @@ import { runSeeds } from "./seeds.ts";
 
 const IS_POSTGRES = process.env["PYLON_TEST_STORE"] === "postgres";
 const numberOf = (name: string, fallback: number): number => Number(process.env[name] ?? fallback);
-const SEEDS = numberOf("ORACLE_SEEDS", SEEDS_OF_A_RUN[IS_POSTGRES ? "postgres" : "sqlite"]);
+const SEEDS = numberOf("ORACLE_SEEDS", 300);
 /** The same scenarios in each run, so that a failure is due to the change that is tested. */
 const SEED = numberOf("ORACLE_SEED", 1);
-const SIZE = {
-  steps: numberOf("ORACLE_STEPS", FAULT_SIZE.steps),
-  queries: numberOf("ORACLE_QUERIES", FAULT_SIZE.queries),
-};
+const SIZE = { steps: numberOf("ORACLE_STEPS", 6), queries: numberOf("ORACLE_QUERIES", 3) };
 const SHRINK_MS = numberOf("ORACLE_SHRINK_MS", 60_000);
 /** Two replicas can share a Postgres; a SQLite file belongs to one server. */
 const REPLICAS = process.env["ORACLE_REPLICAS"]?.split(",").map(Number) ?? [1, 2];

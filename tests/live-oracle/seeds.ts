@@ -3,7 +3,7 @@ import { runScenario, runScenarios, ScenarioFailure } from "./run-scenario.ts";
 import type { Scenario } from "./scenario.ts";
 
 /** The number of scenarios that share a server. */
-const SCENARIOS_PER_SERVER = 15;
+const SCENARIOS_PER_SERVER = 20;
 
 export interface SeedOptions {
   /** The first seed; the others follow it. Each seed is one scenario. */

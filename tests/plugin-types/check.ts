@@ -4,7 +4,15 @@ import "./pylon.client.ts";
 import type { MutationCtx } from "@pylonsync/functions";
 import { db } from "@pylonsync/react";
 import { definePlugin, entity, field, hooksFor } from "@pylonsync/sdk";
-import { email, isFlagOn, sendFor, slugify, softDelete } from "@pylonsync/sdk/plugins";
+import {
+  computationsFor,
+  email,
+  isFlagOn,
+  rulesFor,
+  sendFor,
+  slugify,
+  softDelete,
+} from "@pylonsync/sdk/plugins";
 
 type Equal<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -73,6 +81,33 @@ export function checkPluginHooks(): void {
   // @ts-expect-error there is no such field without the plugin
   hooksFor(Post, { afterInsert: ({ rank }) => void rank });
   hooksFor(Post, { afterInsert: ({ title }) => void title });
+}
+
+/** Rules and computations know the fields of their entity, and those that plugins add to it. */
+export function checkFieldFunctions(): void {
+  const Line = entity("Line", {
+    price: field.int(),
+    note: field.string().optional(),
+    end: field.datetime(),
+    state: field.enum(["open", "done"]).default("open"),
+  });
+  const deleting = softDelete({ entities: ["Line"] });
+  rulesFor(Line, {
+    price: (price, { note, end }) => {
+      same<[typeof price, typeof note], [number | null, string | null | undefined]>(true);
+      same<typeof end, string | Date | undefined>(true);
+      return undefined;
+    },
+    // @ts-expect-error there is no such field
+    prise: () => undefined,
+  });
+  rulesFor(Line, [deleting], { deletedAt: (at) => (at === null ? undefined : "No.") });
+  // @ts-expect-error there is no such field without the plugin
+  rulesFor(Line, { deletedAt: () => undefined });
+  computationsFor(Line, { state: ({ price = 0 }) => (price > 0 ? "open" : "done") });
+  // @ts-expect-error it is not one of the values
+  computationsFor(Line, { state: () => "closed" });
+  computationsFor(Line, [deleting], { note: ({ deletedAt }) => String(deletedAt ?? "") });
 }
 
 /** Emails know the fields of the entity that they are about. */

@@ -4,6 +4,7 @@ import { buildManifest, entity, field, policy, type Plugin } from "@pylonsync/sd
 import {
   auditLog,
   cascade,
+  computationsFor,
   computed,
   featureFlags,
   isFlagOn,
@@ -326,12 +327,11 @@ test("cascade deletes the rows that refer to a deleted row, for live clients too
 });
 
 test("computed fields have the values of their functions, whatever the caller sends", async () => {
-  const entities = [
-    entity("Line", { price: field.int(), count: field.int(), total: field.int().optional() }),
-  ];
+  const fields = { price: field.int(), count: field.int(), total: field.int().optional() };
+  const Line = entity("Line", fields);
   const { user, all } = await open(
-    computed({ Line: { total: (row) => Number(row["price"]) * Number(row["count"]) } }),
-    entities as never,
+    computed(computationsFor(Line, { total: ({ price = 0, count = 0 }) => price * count })),
+    [Line] as never,
   );
   const id = await user.insert("Line", { price: 2, count: 3, total: 99 });
   expect(await all("Line")).toMatchObject([{ total: 6 }]);

@@ -2,12 +2,29 @@ import { http, mutation, query, v, verifyStripe, type HttpDefinition } from "@py
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
+import { connect } from "node:net";
 import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
 const SECRET = "whsec_test";
 const SHOP = "https://shop.example";
+/** More than the kernel buffers for a reader that reads nothing. */
+const LARGE_BYTES = 20 * 1024 * 1024;
+const SLOW_READERS = 8;
 const aborted = Promise.withResolvers<void>();
+
+/** How many bodies the function `url` has begun to read, and could not read. */
+const bodies = { begun: 0, failed: 0 };
+
+/** A definition that fails when the server reads it, before any route is found. */
+const broken = {
+  ...http({ method: "GET", path: "/broken", handler: () => new Response("mended") }),
+  isBroken: false,
+  get cors(): undefined {
+    if (this.isBroken) throw new Error("a secret of the app");
+    return undefined;
+  },
+};
 
 const functions: Readonly<Record<string, HttpDefinition>> = {
   "echo.bytes": http({
@@ -96,6 +113,24 @@ const functions: Readonly<Record<string, HttpDefinition>> = {
           cancel: () => aborted.resolve(),
         }),
       );
+    },
+  }),
+  large: http({
+    method: "GET",
+    path: "/large",
+    handler: () => new Response("é".repeat(LARGE_BYTES / 2), { headers: { "X-Large": "1" } }),
+  }),
+  broken,
+  url: http({
+    method: "*",
+    path: "/url",
+    handler: async (request) => {
+      if (request.headers.has("content-length")) bodies.begun += 1;
+      const { length } = await request.text().catch((error: unknown): never => {
+        bodies.failed += 1;
+        throw error;
+      });
+      return new Response(`${new URL(request.url).href} ${length}`);
     },
   }),
   notResponse: http({ method: "GET", handler: () => "text" as never }),
@@ -309,3 +344,102 @@ test("an app with two functions for the same request does not start", async () =
   const starting = startServer({ ...app, http: http2 }).then((started) => started.stop());
   await expect(starting).rejects.toThrow("handle the same requests");
 });
+
+test("a failure outside of a route is answered and logged like any internal error", async () => {
+  broken.isBroken = true;
+  const answer = await ask("/broken", { headers: { Origin: server.url } });
+  // The page that asked may read it, as any other answer.
+  expect(answer.headers.get("access-control-allow-origin")).toBe(server.url);
+  const text = await answer.text();
+  const id = answer.headers.get("x-request-id");
+  expect(answer.status).toBe(500);
+  expect(answer.headers.get("x-content-type-options")).toBe("nosniff");
+  expect(JSON.parse(text)).toMatchObject({ error: { code: "INTERNAL", request_id: id } });
+  expect(text).not.toContain("secret");
+  broken.isBroken = false;
+  expect(await (await ask("/broken")).text()).toBe("mended");
+});
+
+test("a handler finds an absolute URL, and an invalid Host header is refused", async () => {
+  const { host } = new URL(server.url);
+  const lines: readonly (readonly [string, RegExp])[] = [
+    [`GET /url?a=b HTTP/1.1\r\nHost: ${host}`, new RegExp(`http://${host}/url\\?a=b 0`)],
+    ["GET /url?a=b HTTP/1.0\r\nX-A: b", /http:\/\/localhost\/url\?a=b 0/],
+    ["POST /url HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc", /http:\/\/localhost\/url 3/],
+    ["GET /url HTTP/1.1\r\nHost: a b<>", / 400 .*INVALID_DATA.*Host header/s],
+  ];
+  for (const [request, answer] of lines)
+    expect(await sendRaw(`${request}\r\n\r\n`)).toMatch(answer);
+});
+
+test("a function does not fail because its client disconnects within the body", async () => {
+  bodies.begun = 0;
+  for (const [index, size] of [100, 100_000].entries()) {
+    const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
+    socket.write(`POST /url HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\nabc`);
+    await until(() => bodies.begun === index + 1);
+    socket.destroy();
+    await until(() => bodies.failed === index + 1);
+  }
+  const headers = { Authorization: `Bearer ${ADMIN_TOKEN}` };
+  const logged = await (await ask("/api/admin/logs?level=warn", { headers })).text();
+  expect(logged).not.toContain('"function":"url"');
+});
+
+test("T17: large Responses that wait for slow readers are bounded in total", async () => {
+  const readers = Array.from({ length: SLOW_READERS }, () => new SlowReader("/large"));
+  await Promise.all(readers.map((reader) => reader.hasAnswer));
+  const received = await Promise.all(readers.map((reader) => reader.rest()));
+  // The default of 32 MiB may be exceeded to twice as much, and each response has 20 MiB.
+  const whole = received.filter((bytes) => bytes > LARGE_BYTES);
+  expect(whole.length).toBeGreaterThan(0);
+  expect(whole.length).toBeLessThanOrEqual(3);
+  const answer = await ask("/large");
+  expect(answer.headers.get("content-type")?.toLowerCase()).toBe("text/plain;charset=utf-8");
+  expect(answer.headers.get("x-large")).toBe("1");
+  expect((await answer.bytes()).length).toBe(LARGE_BYTES);
+});
+
+/** Sends a request as it is. @returns the text of the response, at the latest after its end */
+function sendRaw(request: string): Promise<string> {
+  const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let text = "";
+  socket.on("data", (chunk: Buffer) => {
+    text += chunk.toString();
+    if (/\r\n\r\n[^]+/.test(text)) socket.destroy();
+  });
+  socket.once("close", () => resolve(text));
+  socket.write(request);
+  return promise;
+}
+
+/** A client that reads the beginning of a response, and the rest only when asked to. */
+class SlowReader {
+  readonly #socket;
+  readonly #closed: Promise<void>;
+  readonly hasAnswer: Promise<void>;
+  #bytes = 0;
+
+  constructor(path: string) {
+    const { hostname, port } = new URL(server.url);
+    this.#socket = connect(Number(port), hostname);
+    this.#socket.on("error", () => undefined);
+    this.#closed = new Promise((resolve) => this.#socket.once("close", () => resolve()));
+    this.hasAnswer = new Promise((resolve) => {
+      this.#socket.on("data", (chunk: Buffer) => {
+        if (this.#bytes === 0) this.#socket.pause();
+        this.#bytes += chunk.length;
+        resolve();
+      });
+    });
+    this.#socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+  }
+
+  /** Reads until the end. @returns the bytes of the whole response */
+  async rest(): Promise<number> {
+    this.#socket.resume();
+    await this.#closed;
+    return this.#bytes;
+  }
+}

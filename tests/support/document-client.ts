@@ -28,6 +28,7 @@ export class DocumentSocket {
   readonly frames: ReceivedFrame[] = [];
   readonly texts: string[] = [];
   onFrame: (frame: ReceivedFrame) => void = () => undefined;
+  onText: (text: string) => void = () => undefined;
 
   constructor({ url, token }: TestClient) {
     const protocols = token === null ? [] : [`bearer.${encodeURIComponent(token)}`];
@@ -36,6 +37,7 @@ export class DocumentSocket {
     this.socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
       if (typeof data === "string") {
         this.texts.push(data);
+        this.onText(data);
         return;
       }
       const frame = decodeFrame(new Uint8Array(data));

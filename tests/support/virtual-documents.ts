@@ -4,6 +4,8 @@ import { refusal, type VirtualMachine } from "./virtual-machine.ts";
 
 interface ServerDocument {
   document: LoroDoc;
+  /** The document as it was created, and the updates since. */
+  readonly parts: Uint8Array[];
   readonly readers: Set<(bytes: Uint8Array) => void>;
 }
 
@@ -24,11 +26,20 @@ export class VirtualDocuments {
   reads = 0;
   /** Whether frames reach the readers. */
   sendsFrames = true;
+  /**
+   * The time between the snapshot, the updates after it and the end, with which a document is sent
+   * then, in milliseconds; null: it is sent as one snapshot.
+   */
+  pauseOfParts: number | null = null;
+  /** Whether the server tells when a document was sent as a whole, if it is asked to. */
+  tellsReady = true;
+  readonly #machine: VirtualMachine;
 
   constructor(machine: VirtualMachine) {
     const { intercept } = machine;
+    this.#machine = machine;
     machine.intercept = (path, body) => this.#push(path, body) ?? intercept(path, body);
-    machine.onMessage = (text, send) => this.#receive(text, send);
+    machine.onMessage = (text, send, sendText) => this.#receive(text, send, sendText);
   }
 
   /** Creates the document of a row; an existing one is replaced by one with another history. */
@@ -38,7 +49,8 @@ export class VirtualDocuments {
       document.getMap("row").setContainer(field, new LoroText()).insert(0, value);
     document.commit();
     const readers = this.#rows.get(name)?.readers ?? new Set();
-    this.#rows.set(name, { document, readers });
+    const parts = [document.export({ mode: "snapshot" })];
+    this.#rows.set(name, { document, parts, readers });
     for (const send of readers) this.#send(name, send);
   }
 
@@ -74,15 +86,31 @@ export class VirtualDocuments {
     for (const send of this.#row(name).readers) send(frame);
   }
 
-  #receive(message: string, send: (bytes: Uint8Array) => void): void {
-    const { type, entity, rowId } = JSON.parse(message) as Record<string, string>;
+  #receive(
+    message: string,
+    send: (bytes: Uint8Array) => void,
+    sendText: (text: string) => void,
+  ): void {
+    const { type, entity, rowId, ready } = JSON.parse(message) as {
+      readonly type: string;
+      readonly entity: string;
+      readonly rowId: string;
+      readonly ready?: boolean;
+    };
     const name = `${entity}/${rowId}`;
     const row = this.#rows.get(name);
     if (row === undefined) return;
     if (type === "crdt-unsubscribe") row.readers.delete(send);
     if (type !== "crdt-subscribe") return;
     row.readers.add(send);
-    this.#send(name, send);
+    const wantsReady = ready === true && this.tellsReady;
+    const end = (): void => {
+      if (wantsReady) sendText(JSON.stringify({ type: "crdt-ready", entity, rowId }));
+    };
+    if (this.pauseOfParts === null) {
+      this.#send(name, send);
+      end();
+    } else this.#sendParts(name, this.pauseOfParts, send, end);
   }
 
   #push(path: string, body: string): Response | undefined {
@@ -124,7 +152,23 @@ export class VirtualDocuments {
     if (this.sendsFrames) send(frameOf(name, CRDT_FRAME_SNAPSHOT, payload));
   }
 
+  #sendParts(
+    name: string,
+    pause: number,
+    send: (bytes: Uint8Array) => void,
+    end: () => void,
+  ): void {
+    const [snapshot = new Uint8Array(), ...updates] = this.#row(name).parts;
+    send(frameOf(name, CRDT_FRAME_SNAPSHOT, snapshot));
+    for (const [index, update] of updates.entries())
+      this.#machine.later((index + 1) * pause, () =>
+        send(frameOf(name, CRDT_FRAME_UPDATE, update)),
+      );
+    this.#machine.later((updates.length + 1) * pause, end);
+  }
+
   #tell(name: string, payload: Uint8Array): void {
+    this.#row(name).parts.push(payload);
     const frame = frameOf(name, CRDT_FRAME_UPDATE, payload);
     if (this.sendsFrames) for (const send of this.#row(name).readers) send(frame);
   }

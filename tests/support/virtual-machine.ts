@@ -81,7 +81,11 @@ export class VirtualMachine {
   #onOnline: () => void = () => undefined;
   #onShown: () => void = () => undefined;
   /** Handles the messages of a client. @param send sends bytes to it */
-  onMessage: (text: string, send: (bytes: Uint8Array) => void) => void = () => undefined;
+  onMessage: (
+    text: string,
+    send: (bytes: Uint8Array) => void,
+    sendText: (text: string) => void,
+  ) => void = () => undefined;
   readonly #live = new Set<(text: string) => void>();
   readonly #cuts = new Set<(code: number) => void>();
 
@@ -310,6 +314,11 @@ export class VirtualMachine {
     return new Response(stream, { headers: { "Content-Type": "text/event-stream" } });
   }
 
+  /** Runs work at a later time of the virtual clock. */
+  later(ms: number, work: () => void): void {
+    this.#after(ms, work);
+  }
+
   #openSocket(url: string): Socket {
     if (this.sockets === "missing") throw new ReferenceError("WebSocket is not defined");
     const isSilent = this.sockets === "silent";
@@ -333,7 +342,7 @@ export class VirtualMachine {
       onerror: null,
       send: (text) => {
         if (text.includes('"ping"')) this.#after(1, () => send('{"type":"pong"}'));
-        else if (isAlive()) this.#after(1, () => this.onMessage(text, sendBytes));
+        else if (isAlive()) this.#after(1, () => this.onMessage(text, sendBytes, send));
       },
       close: () => {
         this.#live.delete(send);

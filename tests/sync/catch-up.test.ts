@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { mutation, v } from "@pylonsync/functions";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
-import { aMoment, TestClient, until } from "../support/client.ts";
+import { aMoment, TestClient, until, type LiveSocket } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
 /** The length of the texts that `addLarge` inserts. */
@@ -127,6 +127,26 @@ test("an older client that pulls, then opens a socket, misses nothing between", 
     socket.events.some(({ row_id: rowId, seq }) => rowId === id && seq === cursor + 1),
   );
   socket.close();
+});
+
+test("many older clients that open sockets after many writes all get them", async () => {
+  const own = await startServer(appOf(manifest), { PYLON_MAX_CONNECTIONS_PER_IP: "1000" });
+  const admin = new TestClient(own.url, ADMIN_TOKEN);
+  const caller = await TestClient.guest(own.url);
+  const [sockets, writes] = [300, 600];
+  const operations = Array.from({ length: writes }, (_, n) => {
+    return { op: "insert", entity: "Item", data: { n } };
+  });
+  expect((await admin.request("POST", "/api/batch", { operations })).status).toBe(200);
+  const opened = Array.from({ length: sockets }, () => caller.live());
+  const isDone = ({ texts, closed }: LiveSocket): boolean =>
+    texts.length >= writes || closed !== null;
+  await until(() => opened.every(isDone));
+  for (const socket of opened) {
+    expect([socket.closed, socket.events.length]).toEqual([null, writes]);
+    socket.close();
+  }
+  await own.stop();
 });
 
 test("a cursor that is too old, from the future or of another log gets 410", async () => {

@@ -19,6 +19,7 @@ import {
   useMutation,
 } from "@pylonsync/react";
 import type { TestApp } from "@pylonsync/testing";
+import type { WorkflowTools } from "@pylonsync/workflows";
 import { type } from "arktype";
 import * as valibot from "valibot";
 import { z } from "zod";
@@ -62,6 +63,34 @@ export async function checkClient(name: string): Promise<void> {
   same<typeof result, { id: string }>(true);
   const live = db.useFunction(api.countTasks, { rank: 1 });
   same<NonNullable<typeof live.data>["count"], number>(true);
+}
+
+/** The tools of a workflow know the functions of the app. */
+export async function checkWorkflow(tools: WorkflowTools, name: string): Promise<void> {
+  await tools.runMutation(internal.messages.store, { text: "hi" }, { retries: 1 });
+  // @ts-expect-error a number is not a string
+  await tools.runMutation(internal.messages.store, { text: 1 });
+  // @ts-expect-error a query is not a mutation
+  await tools.runMutation(api.countTasks, { rank: 1 });
+  await tools.step("count", async ({ runQuery, runAction }) => {
+    const { count } = await runQuery(api.countTasks, { rank: 1 });
+    same<typeof count, number>(true);
+    const { id } = await runAction(api.messages.send, { text: "hi" });
+    same<typeof id, string>(true);
+    // @ts-expect-error the text is missing
+    await runAction(api.messages.send);
+    const other = await runQuery(name, { any: 1 });
+    same<typeof other, unknown>(true);
+  });
+}
+
+/** A missing value is an absent id, and finds nothing. */
+export async function checkMissing(ctx: MutationCtx, id?: string): Promise<void> {
+  await ctx.db.insert("Tag", { id, name: "a" });
+  await ctx.db.get("Tag", null);
+  await ctx.db.lookup("Tag", "name", null);
+  // @ts-expect-error a variable that is undefined finds no wrong row
+  await ctx.db.get("Tag", id);
 }
 
 /** Errors that a function declares are distinguished by their codes, on each side. */

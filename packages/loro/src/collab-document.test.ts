@@ -81,6 +81,31 @@ async function opened(text: string): Promise<Browser & { readonly page: Page }> 
   return Object.assign(browser, { page });
 }
 
+test.each([
+  { name: "a server that tells when all have arrived", tellsReady: true, pause: 5 },
+  { name: "a slow connection", tellsReady: true, pause: 200 },
+  { name: "a server of an earlier version", tellsReady: false, pause: 50 },
+])("a document of several parts shows no older text than the row: $name", async (server) => {
+  const browser = new Browser();
+  browser.server.tellsReady = server.tellsReady;
+  browser.server.pauseOfParts = server.pause;
+  browser.server.create(ROW, { body: "" });
+  for (const word of ["one ", "two "])
+    browser.server.edit(ROW, (text) => text.insert(text.length, word));
+  const { document, engine } = browser.open();
+  // Until the document is there, the text of the row is shown.
+  await engine.insert("Note", { id: "n1", body: "one two " });
+  const shown = new Set([document.text("body")]);
+  const moves: unknown[] = [];
+  document.onChange(() => shown.add(document.text("body")));
+  document.onDelta((_, delta) => moves.push(delta));
+  await browser.until(() => document.doc.opCount() > 0);
+  await browser.machine.advance(3_000);
+  expect([[...shown], moves]).toEqual([["one two "], []]);
+  document.setText("body", "one two three");
+  await browser.until(() => browser.server.text(ROW) === "one two three");
+});
+
 test("a change reaches the server, and those of others reach the page", async () => {
   const { server, page, until } = await bound("Hello");
   page.document.setText("body", "Hello, world");

@@ -13,6 +13,7 @@ import { ConfirmationCheck } from "./confirmation-check.ts";
 import { DocumentRequests } from "./document-requests.ts";
 import { Drafts, type Draft } from "./drafts.ts";
 import { EditHistory } from "./edit-history.ts";
+import { FirstFrames } from "./first-frames.ts";
 import {
   CRDT_FRAME_SNAPSHOT,
   MAX_DOCUMENT_UPDATE_BYTES,
@@ -70,6 +71,7 @@ export class CollabDocument implements DocumentChanges {
   #isRetried = false;
   /** Whether the server still has what it has confirmed. */
   readonly #check: ConfirmationCheck;
+  readonly #firstFrames: FirstFrames;
   /** Why the changes wait for the server's document. */
   #refusal: MutationError | null = null;
   /** A change that this class makes itself is stored and sent once, at its end. */
@@ -90,6 +92,7 @@ export class CollabDocument implements DocumentChanges {
       after: engine.platform.after,
       ask: () => this.#documents?.ask(key),
     });
+    this.#firstFrames = new FirstFrames(engine.platform.after, (frames) => this.#receive(frames));
     this.#drafts = new Drafts(key, () => this.#documents, changed);
     this.#stored = new StoredChanges({
       key,
@@ -173,25 +176,10 @@ export class CollabDocument implements DocumentChanges {
   }
 
   /** Handles a frame of the server. */
-  receive({ type, payload }: CrdtFrame): void {
-    const version = Version.ofBytes(payload);
-    if (version === null || this.#isClosed) return;
-    const isSnapshot = type === CRDT_FRAME_SNAPSHOT;
-    const isOlder = isSnapshot && !version.includes(this.#confirmed);
-    const isOther = isOlder && this.#isOther(payload);
-    const isLost = isSnapshot && this.#check.onSnapshot(version, this.#confirmed);
-    if (!isSnapshot) this.#check.onUpdate(version);
-    if (isOther || isLost || (isSnapshot && this.#refusal !== null)) this.#startOver(version);
-    let result = this.#import(payload);
-    // The server has dropped the history that this document still continues.
-    if (result === "incomplete" && isSnapshot) {
-      this.#startOver(version);
-      result = this.#import(payload);
-    }
-    // Frames were lost in between: a new snapshot contains them.
-    if (result === "incomplete") this.#documents?.ask(this.key);
-    else if (result === "done") this.#confirmed.add(version);
-    this.#keep();
+  receive(frame: CrdtFrame): void {
+    if (this.#isClosed || Version.ofBytes(frame.payload) === null) return;
+    if (this.#firstFrames.hold(frame, !this.#hasTexts)) this.#requests.stop();
+    else this.#receive([frame]);
   }
 
   take(maxBytes: number): DocumentUpdate | null {
@@ -228,6 +216,7 @@ export class CollabDocument implements DocumentChanges {
     this.#confirmed = new Version();
     this.#isRetried = false;
     this.#check.stop();
+    this.#firstFrames.forget();
     this.#refusal = null;
     this.#drafts.forget();
     this.#swap(new LoroDoc());
@@ -240,6 +229,7 @@ export class CollabDocument implements DocumentChanges {
     this.#isClosed = true;
     this.#requests.stop();
     this.#check.stop();
+    this.#firstFrames.forget();
     this.#stored.stop();
     this.#stopFollowing();
     for (const stop of this.#stops) stop();
@@ -253,9 +243,13 @@ export class CollabDocument implements DocumentChanges {
     this.#stops.push(
       documents.onReset(() => this.reset()),
       documents.onLoaded(() => this.#loadParts()),
+      documents.onReady(({ entity, rowId }) => {
+        if (entity === this.key.entity && rowId === this.key.rowId) this.#firstFrames.complete();
+      }),
       documents.onOpened(() => {
         // What followed the last snapshot of an earlier connection may not have arrived.
         this.#check.stop();
+        this.#firstFrames.forget();
         this.#request();
       }),
     );
@@ -265,6 +259,31 @@ export class CollabDocument implements DocumentChanges {
     this.#keep();
     void documents.load();
     this.#request();
+  }
+
+  /** Handles a frame, or a snapshot with the updates after it. */
+  #receive(frames: readonly CrdtFrame[]): void {
+    const [first] = frames;
+    if (first === undefined) return;
+    const payloads = frames.map(({ payload }) => payload);
+    const version = new Version();
+    for (const payload of payloads) version.add(Version.ofBytes(payload) ?? version);
+    const isSnapshot = first.type === CRDT_FRAME_SNAPSHOT;
+    const isOlder = isSnapshot && !version.includes(this.#confirmed);
+    const isOther = isOlder && this.#isOther(first.payload);
+    const isLost = isSnapshot && this.#check.onSnapshot(version, this.#confirmed);
+    if (!isSnapshot) this.#check.onUpdate(version);
+    if (isOther || isLost || (isSnapshot && this.#refusal !== null)) this.#startOver(version);
+    let result = this.#import(payloads);
+    // The server has dropped the history that this document still continues.
+    if (result === "incomplete" && isSnapshot) {
+      this.#startOver(version);
+      result = this.#import(payloads);
+    }
+    // Frames were lost in between: a new snapshot contains them.
+    if (result === "incomplete") this.#documents?.ask(this.key);
+    else if (result === "done") this.#confirmed.add(version);
+    this.#keep();
   }
 
   get #hasTexts(): boolean {
@@ -289,11 +308,11 @@ export class CollabDocument implements DocumentChanges {
    *
    * @returns `incomplete` if the changes that it depends on are missing, `invalid` for other bytes
    */
-  #import(bytes: Uint8Array): "done" | "incomplete" | "invalid" {
+  #import(payloads: readonly Uint8Array[]): "done" | "incomplete" | "invalid" {
     const before = textsIn(this.doc);
     try {
       return this.#quietly(() => {
-        const { pending } = this.doc.import(bytes);
+        const { pending } = this.doc.importBatch([...payloads]);
         for (const [field, text] of textsIn(this.doc))
           if (!before.has(field)) this.#arrived(field, text);
         this.doc.commit();
@@ -462,7 +481,7 @@ export class CollabDocument implements DocumentChanges {
         const version = Version.ofBytes(update);
         if (version === null) continue;
         this.#stored.add(id, version);
-        this.#import(update);
+        this.#import([update]);
         if (base !== null) this.#confirmed.add(base.confirmed);
       }
     }

@@ -95,6 +95,12 @@ export const DEFAULT_BYTES_IN_FLIGHT = 32 * MIB;
 /** The part of the bytes in flight that one caller may have: one over this. */
 export const CALLER_SHARE = 4;
 /**
+ * A response that is not rejected, because its request has had its effects, may exceed the bytes in
+ * flight up to this many times; then the slowest reader of the caller who holds the most is
+ * disconnected.
+ */
+export const UNREFUSED_FACTOR = 2;
+/**
  * The maximum number of bytes queued for all slow readers of live connections together, unless
  * PYLON_MAX_QUEUED_BYTES says otherwise.
  */

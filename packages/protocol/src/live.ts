@@ -169,6 +169,19 @@ export const isLivePong = /* @__PURE__ */ objectOf({ type: oneOf("pong"), seq: i
 export type LivePong = Guarded<typeof isLivePong>;
 
 /**
+ * A document has arrived as a whole: all frames that a `crdt-subscribe` with `ready: true` had to
+ * be answered with were sent before. The text is not to be shown earlier, because a snapshot alone
+ * is an older state of it.
+ */
+export const isDocumentReady = /* @__PURE__ */ objectOf({
+  type: oneOf("crdt-ready"),
+  entity: isString,
+  rowId: isString,
+});
+/** See isDocumentReady. */
+export type DocumentReady = Guarded<typeof isDocumentReady>;
+
+/**
  * The first message on an event stream of version 2: by this name `POST /api/live/<id>` says what a
  * socket would.
  */
@@ -194,6 +207,7 @@ export const isLiveMessage = /* @__PURE__ */ anyOf(
   isLiveError,
   isLivePong,
   isPushedMessage,
+  isDocumentReady,
 );
 /** See isLiveMessage. */
 export type LiveMessage = Guarded<typeof isLiveMessage>;

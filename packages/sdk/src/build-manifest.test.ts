@@ -369,6 +369,22 @@ test.each<[unknown, string]>([
   expect(message).toContain(words);
 });
 
+test("a mistaken field of two entities is named with each of them, where it was made", () => {
+  const title = misspelt(field.string(), "uniqe");
+  const declare = entity as (name: string, fields: unknown) => unknown;
+  const [first, second] = ["A", "B"].map((name) => {
+    try {
+      return declare(name, { title });
+    } catch (error) {
+      return error;
+    }
+  }) as [Error, Error];
+  expect(first.message).toStartWith("A.title: ");
+  expect(second.message).toBe(first.message.replace("A.title", "B.title"));
+  const frames = ({ stack = "" }: Error): string[] => stack.split("\n").slice(1);
+  expect(frames(second)).toEqual(frames(first));
+});
+
 test('references: "checked" checks all references but those that are exempt or have a rule', () => {
   const Note = entity("Note", {
     plain: field.id("Note").default("n"),

@@ -108,7 +108,7 @@ export type ClientRowOf<E> = Flat<
 
 /** The data of an insert. The caller may choose the id. */
 export type InsertOf<E> = Flat<
-  { readonly id?: string } & {
+  { readonly id?: string | undefined } & {
     readonly [
       K in keyof FieldsOf<E> as MayBeAbsent<TraitsOf<E, K>> extends true
         ? never
@@ -407,9 +407,11 @@ function stamps(name: string, fields: Fields, timestamps: unknown): readonly Man
 function checkedField(label: string, name: string, definition: unknown): Field<FieldTraits> {
   const mistake = mistakeOf(definition);
   if (mistake !== undefined) {
-    // The error was created where the field was declared, so its stack trace points there.
-    mistake.message = `${label}: ${mistake.message}`;
-    throw mistake;
+    const error = new Error(`${label}: ${mistake.message}`);
+    // It was created where the field was declared, so its stack trace points there. The field may
+    // be declared again, in another entity: it stays as it is.
+    error.stack = mistake.stack?.replace(mistake.message, () => error.message) ?? error.message;
+    throw error;
   }
   if (isField(definition)) return definition;
   const kinds = Object.keys(field);

@@ -31,6 +31,7 @@ import { ROOM_TIMES } from "./rooms/room-store.ts";
 import type { Endpoint } from "./request/endpoint.ts";
 import { Transfers } from "./request/transfers.ts";
 import { SERVER_VERSION } from "./server.ts";
+import { checkedId, splitId } from "./schema/row-input.ts";
 import { migrateToManifest } from "./store/migrate-to-manifest.ts";
 import type { Store } from "./store/store.ts";
 import { PylonStartError } from "./start-error.ts";
@@ -446,8 +447,10 @@ async function writeBy(
 ): Promise<unknown> {
   const name = String(entity);
   switch (method) {
-    case "insert":
-      return writer.insert(name, second);
+    case "insert": {
+      const { id, fields } = splitId(second);
+      return writer.insert(name, fields, checkedId(id));
+    }
     case "update":
       return writer.update(name, String(second), third);
     case "delete":

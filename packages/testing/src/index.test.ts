@@ -174,6 +174,15 @@ test("a function's mail is sent by its job, as time advances", async () => {
   expect(await t.mails()).toMatchObject([{ to: "ann@example.com", subject: "Welcome" }]);
 });
 
+test("an inserted row may have an id", async () => {
+  expect(await t.as("ann").insert("Note", { id: "n1", text: "mine" })).toBe("n1");
+  expect(await t.db.insert("Note", { id: undefined, text: "x", ownerId: "a" })).not.toBe("n1");
+  expect(await t.db.get("Note", "n1")).toMatchObject({ text: "mine", ownerId: "ann" });
+  await expect(t.db.insert("Note", { id: "n/1", text: "x" })).rejects.toMatchObject({
+    code: "INVALID_ID",
+  });
+});
+
 test("policies apply to each user, and permission checks write nothing", async () => {
   const id = await t.as("ann").insert("Note", { text: "mine" });
   const [ann, bob] = [t.as("ann"), t.as("bob")];

@@ -10,6 +10,7 @@ export { StepFailedError } from "./step-failed-error.ts";
 export {
   isWorkflow,
   workflow,
+  type RunInStep,
   type StepContext,
   type StepOptions,
   type TypedWorkflow,

@@ -1,3 +1,13 @@
+import type {
+  ActionName,
+  CallArgs,
+  CalledName,
+  MutationName,
+  QueryName,
+  ServerArgs,
+  ServerResult,
+} from "@pylonsync/sdk";
+
 /** The context of a workflow run. */
 export interface WorkflowContext<Input = unknown> {
   readonly id: string;
@@ -24,7 +34,15 @@ export interface StepOptions {
   readonly timeoutSecs?: number;
 }
 
-type Args = Readonly<Record<string, unknown>>;
+/**
+ * Runs a function of the app, given by a reference from `pylon.client.ts` or by its name.
+ *
+ * @throws the error that the function throws
+ */
+export type RunInStep<Name extends string> = <N extends string>(
+  name: CalledName<N, Name>,
+  ...args: CallArgs<ServerArgs<N>>
+) => Promise<ServerResult<N>>;
 
 /** The context of a step's code. */
 export interface StepContext {
@@ -35,9 +53,9 @@ export interface StepContext {
   /** Identical for all attempts of this step, and unique to it: use it as an `Idempotency-Key`. */
   readonly idempotencyKey: string;
   /** Calls functions of the app, including internal ones, without a signed-in user. */
-  runQuery(name: string, args?: Args): Promise<unknown>;
-  runMutation(name: string, args?: Args): Promise<unknown>;
-  runAction(name: string, args?: Args): Promise<unknown>;
+  runQuery: RunInStep<QueryName>;
+  runMutation: RunInStep<MutationName>;
+  runAction: RunInStep<ActionName>;
 }
 
 /** The tools of a workflow. Several may run concurrently (`Promise.all`). */
@@ -61,7 +79,12 @@ export interface WorkflowTools {
    * @param name the name of the function, and of the step
    * @throws StepFailedError after the last attempt has failed
    */
-  runMutation(name: string, args?: Args, options?: StepOptions): Promise<unknown>;
+  runMutation<N extends string>(
+    name: CalledName<N, MutationName>,
+    ...call: Record<never, never> extends ServerArgs<N>
+      ? [args?: ServerArgs<N>, options?: StepOptions]
+      : [args: ServerArgs<N>, options?: StepOptions]
+  ): Promise<ServerResult<N>>;
   /** Waits, possibly for days: `30s`, `5m`, `24h`, `1d`, `90` (seconds). */
   sleep(duration: string): Promise<void>;
   /** Waits until an event is sent to the run. @returns the event's data */

@@ -45,13 +45,14 @@ export interface DbReader {
    * @example const mine = await ctx.db.as(ctx.auth).query("Todo");
    */
   as(user: string | ActingUser): DbReader;
-  get<E extends EntityName>(entity: E, id: string): Promise<RegisteredEntities[E] | null>;
+  /** Returns a row; null for a null id. */
+  get<E extends EntityName>(entity: E, id: string | null): Promise<RegisteredEntities[E] | null>;
   list<E extends EntityName>(entity: E): Promise<RegisteredEntities[E][]>;
   /** Returns the first row, by id, whose field has this value; null for a null value. */
   lookup<E extends EntityName>(
     entity: E,
     field: keyof RegisteredEntities[E] & string,
-    value: string | number | boolean | Date,
+    value: string | number | boolean | Date | null,
   ): Promise<RegisteredEntities[E] | null>;
   query<E extends EntityName>(entity: E, filter?: FilterOn<E>): Promise<RegisteredEntities[E][]>;
   /**

@@ -93,14 +93,14 @@ function Switcher({
 }
 
 function SwitcherPanel({
-  panel: { id, side, isOpen },
+  panel: { id, side, isOpen, content },
   children,
 }: {
   readonly panel: Panel;
   readonly children: ReactNode;
 }): ReactElement {
   return (
-    <div id={id} className="pylon-panel" data-side={side} hidden={!isOpen}>
+    <div ref={content} id={id} className="pylon-panel" data-side={side} hidden={!isOpen}>
       {children}
     </div>
   );

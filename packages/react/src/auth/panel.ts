@@ -1,4 +1,15 @@
-import { useEffect, useId, useRef, useState, type KeyboardEvent, type RefObject } from "react";
+import {
+  useEffect,
+  useId,
+  useLayoutEffect,
+  useRef,
+  useState,
+  type KeyboardEvent,
+  type RefObject,
+} from "react";
+
+/** The space between the button and the panel, and around it, in pixels. */
+const GAP = 8;
 
 /** A button and the panel that it opens. */
 export interface Panel {
@@ -8,6 +19,7 @@ export interface Panel {
   readonly id: string;
   readonly box: RefObject<HTMLDivElement | null>;
   readonly button: RefObject<HTMLButtonElement | null>;
+  readonly content: RefObject<HTMLDivElement | null>;
   readonly toggle: () => void;
   readonly close: () => void;
   /** For the element around both: Escape closes the panel. */
@@ -20,6 +32,7 @@ export function usePanel(): Panel {
   const [side, setSide] = useState<"left" | "right">("right");
   const box = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
+  const content = useRef<HTMLDivElement>(null);
   const id = useId();
   useEffect(() => {
     if (!isOpen) return undefined;
@@ -29,6 +42,10 @@ export function usePanel(): Panel {
     document.addEventListener("pointerdown", onPress);
     return () => document.removeEventListener("pointerdown", onPress);
   }, [isOpen]);
+  useLayoutEffect(() => {
+    const [opener, panel] = [button.current, content.current];
+    return isOpen && opener !== null && panel !== null ? lift(opener, panel, side) : undefined;
+  }, [isOpen, side]);
   const close = (): void => {
     setOpen(false);
     button.current?.focus();
@@ -41,5 +58,41 @@ export function usePanel(): Panel {
   const onKeyDown = ({ key }: KeyboardEvent): void => {
     if (key === "Escape" && isOpen) close();
   };
-  return { isOpen, side, id, box, button, toggle, close, onKeyDown };
+  return { isOpen, side, id, box, button, content, toggle, close, onKeyDown };
+}
+
+/**
+ * Shows the panel above everything else on the page: a sidebar that scrolls would clip it. It stays
+ * at its button. In a browser without popovers, the style sheet places it.
+ */
+function lift(
+  button: HTMLElement,
+  panel: HTMLElement,
+  side: Panel["side"],
+): (() => void) | undefined {
+  if (typeof panel.showPopover !== "function") return undefined;
+  panel.popover = "manual";
+  panel.showPopover();
+  const place = (): void => {
+    const { left, right, bottom } = button.getBoundingClientRect();
+    const { clientWidth, clientHeight } = document.documentElement;
+    const distance = side === "left" ? left : clientWidth - right;
+    const most = Math.max(GAP, clientWidth - panel.offsetWidth - GAP);
+    const { style } = panel;
+    style.position = "fixed";
+    style.inset = "auto";
+    style.margin = "0";
+    style.top = `${bottom + GAP}px`;
+    style[side] = `${Math.min(Math.max(GAP, distance), most)}px`;
+    style.maxHeight = `${Math.max(0, clientHeight - bottom - 2 * GAP)}px`;
+  };
+  place();
+  window.addEventListener("resize", place);
+  // Also when an element around the button scrolls.
+  window.addEventListener("scroll", place, { capture: true, passive: true });
+  return () => {
+    window.removeEventListener("resize", place);
+    window.removeEventListener("scroll", place, { capture: true });
+    panel.popover = null;
+  };
 }

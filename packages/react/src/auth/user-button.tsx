@@ -42,7 +42,13 @@ export function UserButton({ accountUrl, ...props }: UserButtonProps): ReactElem
       >
         {name.slice(0, 1).toUpperCase()}
       </button>
-      <div id={panel.id} className="pylon-panel" data-side={panel.side} hidden={!panel.isOpen}>
+      <div
+        ref={panel.content}
+        id={panel.id}
+        className="pylon-panel"
+        data-side={panel.side}
+        hidden={!panel.isOpen}
+      >
         <div>
           <p className="pylon-who">{name}</p>
           {email !== "" && email !== name && <p className="pylon-sub">{email}</p>}

@@ -17,6 +17,13 @@ export {
   type EmailOptions,
   type EmailSend,
 } from "./email.ts";
+export {
+  computationsFor,
+  rulesFor,
+  type ComputationsOf,
+  type RulesOf,
+  type WrittenRowOf,
+} from "./fields-for.ts";
 export { featureFlags, isFlagOn, type FlagCaller, type FlagRow } from "./feature-flags.ts";
 export { mcp, mcpToolsOf, type McpAccess, type McpOptions, type McpTools } from "./mcp.ts";
 export { rateLimit, type RateLimitOptions } from "./rate-limit.ts";

@@ -18,7 +18,7 @@ const TEXTS = [
   /^font\/(ttf|otf)/,
 ];
 
-async function compress(bytes: Uint8Array, encoding: Encoding): Promise<Uint8Array> {
+async function compress(bytes: Uint8Array, encoding: Encoding): Promise<Uint8Array<ArrayBuffer>> {
   const { brotliCompress, constants, gzip } = await import("node:zlib");
   const { promisify } = await import("node:util");
   if (encoding === "gzip") return promisify(gzip)(bytes, { level: constants.Z_BEST_COMPRESSION });
@@ -37,16 +37,19 @@ export function isCompressible(type: string, size: number): boolean {
 /** A body in the requested encodings, each compressed once. */
 export class Compressed {
   readonly #body: Blob;
-  readonly #encoded = new Map<Encoding, Promise<Uint8Array>>();
+  readonly #encoded = new Map<Encoding, Promise<Blob>>();
 
   constructor(body: Blob) {
     this.#body = body;
   }
 
-  in(encoding: Encoding): Promise<Uint8Array> {
+  /** A Blob, because a response copies bytes: each slow reader would hold a copy. */
+  in(encoding: Encoding): Promise<Blob> {
     const known = this.#encoded.get(encoding);
     if (known !== undefined) return known;
-    const encoded = this.#body.bytes().then((bytes) => compress(bytes, encoding));
+    const encoded = this.#body
+      .bytes()
+      .then(async (bytes) => new Blob([await compress(bytes, encoding)]));
     this.#encoded.set(encoding, encoded);
     encoded.catch(() => this.#encoded.delete(encoding));
     return encoded;

@@ -160,6 +160,8 @@ test.each([
   ["index-DiwrgTda.js", false],
   ["docs/index-DiwrgTda.js", false],
   ["assets/team-portrait.jpg", false],
+  ["assets/hero-MainPage.png", false],
+  ["assets/hero-mainPage.webp", false],
   ["assets/Team-Portrait.jpg", false],
   ["assets/report-20261201.pdf", false],
   ["assets/IMG-DSC_0042.jpg", false],

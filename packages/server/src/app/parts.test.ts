@@ -1,3 +1,4 @@
+import { estimateShallowMemoryUsageOf } from "bun:jsc";
 import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,6 +10,7 @@ import { importGraph } from "./import-graph.ts";
 import { importProblem } from "./import-problem.ts";
 import { printedManifest } from "./printed-manifest.ts";
 import { decodedPath, isWellKnown, publicFiles } from "./public-files.ts";
+import { WebAsset } from "./web-asset.ts";
 import { placeText, WebBuildError } from "./web-problem.ts";
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), "pylon-app-parts-")));
@@ -44,8 +46,9 @@ test("texts that are large enough are compressed, each encoding once", async () 
   expect(isCompressible("image/svg+xml", 5000)).toBe(true);
   const text = "many words ".repeat(1000);
   const compressed = new Compressed(new Blob([text]));
-  expect(brotliDecompressSync(await compressed.in("br")).toString()).toBe(text);
-  expect(gunzipSync(await compressed.in("gzip")).toString()).toBe(text);
+  const [br, gzip] = [await compressed.in("br"), await compressed.in("gzip")];
+  expect(brotliDecompressSync(await br.bytes()).toString()).toBe(text);
+  expect(gunzipSync(await gzip.bytes()).toString()).toBe(text);
   expect(compressed.in("br")).toBe(compressed.in("br"));
 });
 
@@ -125,4 +128,19 @@ test("a page that can't be built names each problem with its location, if known"
       { message: "two", place: null },
     ]).message,
   ).toBe("web/ can't be built: web/a.tsx:3:1: one; two");
+});
+
+test("T17: slow readers of a compressed file share one copy of it", async () => {
+  const bytes = new Uint8Array(400_000);
+  for (let start = 0; start < bytes.length; start += 50_000)
+    crypto.getRandomValues(bytes.subarray(start, start + 50_000));
+  const options = { type: "text/javascript", immutable: false, version: "1", compresses: true };
+  const asset = new WebAsset(new Blob([bytes]), options);
+  for (const encoding of ["br", "gzip", "identity"]) {
+    const headers = { "Accept-Encoding": encoding };
+    const response = await asset.answer(new Request("http://localhost/main.js", { headers }));
+    expect(response.headers.get("content-encoding") ?? "identity").toBe(encoding);
+    expect(estimateShallowMemoryUsageOf(response)).toBeLessThan(10_000);
+    expect((await response.bytes()).length).toBeGreaterThan(300_000);
+  }
 });

@@ -52,14 +52,19 @@ export function publicFiles(folder: string): ReadonlyMap<string, string> {
 /**
  * Whether a file is named after its content by a build tool, as Vite does in `assets/`. The hash
  * has eight characters of base64url, with an uppercase letter after the first one and a lowercase
- * letter, which words, dates and numbers in the names that people choose rarely have.
+ * letter, which words, dates and numbers in the names that people choose rarely have. People also
+ * name images and fonts, and write `hero-MainPage.png`: of these, a hash that consists of words is
+ * none. If it is one nevertheless, browsers only revalidate the file.
  *
  * @param path relative to `public/`
  */
 export function hasContentHash(path: string): boolean {
   const [, hash = ""] = HASHED.exec(path.replaceAll(sep, "/")) ?? [];
-  return /^.+[A-Z]/.test(hash) && /[a-z]/.test(hash);
+  const isBuilt = /\.(?:js|css)(?:\.map)?$/.test(path);
+  return /^.+[A-Z]/.test(hash) && /[a-z]/.test(hash) && (isBuilt || !WORDS.test(hash));
 }
+
+const WORDS = /^[A-Z]?[a-z]+(?:[A-Z][a-z]+)+$/;
 
 /** The name, a separator, the hash, and the endings, such as `.css` or `.js.map`. */
 const HASHED = /(?:^|\/)assets\/(?:[^/]*\/)*[^/]*[-.]([\w-]{8})(?:\.[a-z0-9]{1,8}){1,2}$/;

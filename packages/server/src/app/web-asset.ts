@@ -50,7 +50,7 @@ export class WebAsset {
       this.#compressed === null || encoding === null
         ? this.#body
         : await this.#compressed.in(encoding);
-    return new Response(body as Blob | Uint8Array<ArrayBuffer>, { headers });
+    return new Response(body, { headers });
   }
 }
 

@@ -175,6 +175,7 @@ export interface FilesConfig {
   readonly maxBytes: number;
   readonly orphanHours: number;
   readonly guestBytes: number;
+  readonly userBytes: number | undefined;
   readonly s3: {
     readonly bucket: string | undefined;
     readonly region: string;

@@ -251,6 +251,7 @@ function filesConfig(reader: VariableReader, database: DatabaseConfig): FilesCon
     maxBytes: reader.get("PYLON_FILES_MAX_BYTES"),
     orphanHours: reader.get("PYLON_FILES_ORPHAN_HOURS"),
     guestBytes: reader.get("PYLON_FILES_GUEST_BYTES"),
+    userBytes: reader.get("PYLON_FILES_USER_BYTES"),
     s3: {
       bucket: reader.get("PYLON_S3_BUCKET"),
       region: reader.get("PYLON_S3_REGION") ?? reader.awsRegion,

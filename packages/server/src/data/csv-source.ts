@@ -10,6 +10,11 @@ type Cell = string | null;
 /** The columns of a file, in order: `id`, or a field. */
 type Columns = readonly (Field | "id")[];
 
+/**
+ * The values that a line may have beyond the number of columns and still be rejected on its own: a
+ * line of empty values needs much more memory than its text.
+ */
+const MAX_EXTRA_VALUES = 1000;
 const DELIMITERS = [",", ";", "\t"];
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 const BOOLS: ReadonlyMap<string, boolean> = new Map([
@@ -34,7 +39,8 @@ export async function* rowsOfCsv(
   let line = 1;
   let columns: Columns | null = null;
   try {
-    for await (const cells of recordsOf(textsOf(chunks))) {
+    const maxValues = entity.fields.size + entity.oldFields.size + MAX_EXTRA_VALUES;
+    for await (const cells of recordsOf(textsOf(chunks), maxValues)) {
       if (!isBlank(cells)) {
         if (columns === null) columns = columnsOf(entity, cells);
         else yield itemOf(entity, columns, cells, line);
@@ -71,13 +77,19 @@ async function* textsOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<strin
  *
  * @throws the parser's error
  */
-async function* recordsOf(texts: AsyncGenerator<string>): AsyncGenerator<readonly Cell[]> {
+async function* recordsOf(
+  texts: AsyncGenerator<string>,
+  maxValues: number,
+): AsyncGenerator<readonly Cell[]> {
   // Loaded here because only an import needs it.
   const { parse } = await import("csv-parse");
   const head = await headOf(texts);
   let found: (readonly Cell[])[] = [];
   const parser = parse({
-    cast: (text, { quoting }) => (text === "" && !quoting ? null : text),
+    cast: (text, { quoting, index }) => {
+      if (index >= maxValues) throw new TooManyValuesError();
+      return text === "" && !quoting ? null : text;
+    },
     delimiter: delimiterOf(head),
     record_delimiter: ["\r\n", "\n", "\r"],
     relax_column_count: true,
@@ -255,8 +267,18 @@ const MISTAKES: Readonly<Record<string, string>> = {
   INVALID_OPENING_QUOTE: "has a quote inside of a text that is not quoted",
 };
 
+class TooManyValuesError extends Error {}
+
 /** The parser's errors have a code and the index of the column. */
 function errorAt(error: unknown, line: number): unknown {
+  if (error instanceof TooManyValuesError)
+    return new PylonError(
+      "INVALID_CSV",
+      `Line ${line} has far more values than there are fields.`,
+      {
+        hint: "Quote texts that contain the separator.",
+      },
+    );
   if (!(error instanceof Error) || !("code" in error)) return error;
   if (error.code === "CSV_MAX_RECORD_SIZE") {
     const limit = `${BODY_LIMITS.rows / 1024 / 1024} MiB`;

@@ -277,3 +277,22 @@ test("the parser makes no error for a blank line or an incomplete row", async ()
   // One for each of the rejected rows.
   expect(made.mock.calls.length).toBeLessThanOrEqual(51);
 });
+
+test("a line of far more values than fields ends the import before it is read", async () => {
+  let sent = 0;
+  async function* endlessLine(): AsyncGenerator<Uint8Array> {
+    yield new TextEncoder().encode("name\nTea\n");
+    for (; sent < 5_000_000; sent += 64 * 1024)
+      yield await Promise.resolve(new TextEncoder().encode(",".repeat(64 * 1024)));
+  }
+  const found: ImportItem[] = [];
+  const read = async (): Promise<void> => {
+    for await (const one of rowsOfCsv(endlessLine(), item)) found.push(one);
+  };
+  const message = "Line 3 has far more values than there are fields.";
+  await expect(read()).rejects.toMatchObject({ code: "INVALID_CSV", message });
+  expect(sent).toBeLessThan(200_000);
+  expect(found).toMatchObject([{ row: { name: "Tea" } }]);
+  const [slightlyLonger] = await itemsOf(`name\n${",".repeat(500)}\n`);
+  expect(slightlyLonger).toMatchObject({ error: { code: "INVALID_CSV" } });
+});

@@ -26,6 +26,8 @@ interface OpenDocuments {
 /** A message about a subscription. */
 interface Request {
   readonly isSubscribe: boolean;
+  /** Whether the client is told that the document has arrived as a whole. */
+  readonly wantsReady: boolean;
   readonly entity: string;
   readonly rowId: string;
 }
@@ -78,7 +80,7 @@ export class DocumentFeed {
     const group = this.#groupOf(key, { ...request, name: request.entity, entity });
     this.#readers.set(subscriber, open);
     open.groups.set(key, group);
-    group.join(open.reader);
+    group.join(open.reader, request.wantsReady);
     return null;
   }
 
@@ -149,6 +151,7 @@ function parsed(text: string): Request | null {
   if (type !== "crdt-subscribe" && type !== "crdt-unsubscribe") return null;
   return {
     isSubscribe: type === "crdt-subscribe",
+    wantsReady: message["ready"] === true,
     entity: typeof entity === "string" ? entity : "",
     rowId: typeof rowId === "string" ? rowId : "",
   };

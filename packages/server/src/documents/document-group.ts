@@ -1,4 +1,4 @@
-import { PylonError } from "@pylonsync/protocol";
+import { PylonError, type DocumentReady } from "@pylonsync/protocol";
 import { readerShare } from "../request/reading.ts";
 import type { Store } from "../store/store.ts";
 import type { DocumentReader } from "./document-reader.ts";
@@ -38,6 +38,8 @@ export class DocumentGroup {
   readonly #options: DocumentGroupOptions;
   /** The members, with the version that each has received; 0 before the first frame. */
   readonly #members = new Map<DocumentReader, number>();
+  /** Those that are to be told when they have received the whole document. */
+  readonly #expectant = new Set<DocumentReader>();
   readonly #retry = (): void => this.changed();
   #isSending = false;
   #isOutdated = false;
@@ -51,14 +53,20 @@ export class DocumentGroup {
     return this.#members.size;
   }
 
-  /** Adds a member, which receives the whole document, also if it is already a member. */
-  join(reader: DocumentReader): void {
+  /**
+   * Adds a member, which receives the whole document, also if it is already a member.
+   *
+   * @param wantsReady whether it is told that it has received it
+   */
+  join(reader: DocumentReader, wantsReady: boolean): void {
     this.#members.set(reader, 0);
+    if (wantsReady) this.#expectant.add(reader);
     this.changed();
   }
 
   leave(reader: DocumentReader): void {
     this.#members.delete(reader);
+    this.#expectant.delete(reader);
   }
 
   /** The document has changed, or a member can receive more. */
@@ -156,7 +164,9 @@ export class DocumentGroup {
     const last = missing.at(-1);
     if (last === undefined) return;
     const { name: entity, rowId } = this.#name;
-    reader.send(missing.map((part) => frameOf(part, entity, rowId)));
+    const frames = missing.map((part) => frameOf(part, entity, rowId));
+    const ready: DocumentReady = { type: "crdt-ready", entity, rowId };
+    reader.send(frames, this.#expectant.delete(reader) ? ready : null);
     this.#members.set(reader, last.version);
   }
 }

@@ -1,3 +1,4 @@
+import type { DocumentReady } from "@pylonsync/protocol";
 import type { Subscriber } from "../connections/subscriber.ts";
 
 /**
@@ -23,9 +24,10 @@ export class DocumentReader {
     this.#waiting.add(retry);
   }
 
-  /** Sends frames to a free reader. */
-  send(frames: readonly Uint8Array[]): void {
+  /** Sends frames to a free reader, and what follows them. */
+  send(frames: readonly Uint8Array[], ready: DocumentReady | null): void {
     for (const frame of frames) this.subscriber.sendBytes(frame);
+    if (ready !== null) this.subscriber.send(JSON.stringify(ready));
     this.#isBusy = true;
     void this.subscriber.drained().then(() => {
       this.#isBusy = false;

@@ -77,7 +77,7 @@ export class Merger {
       if (answer.kind === "too-slow") throw overloaded();
       if (answer.kind === "merged") return answer.merged;
       if (answer.kind === "refused") throw refusedUpdate(answer.refusal);
-      // An earlier update may have damaged the process, or others may have ended it. It is replaced.
+      // An earlier update may have damaged it, or others may have ended it. It is replaced.
       if (wasUsed && attempts < MAX_ATTEMPTS) continue;
       if (answer.kind === "ended") throw overloaded();
       throw new MergeFailed(JSON.stringify(answer));
@@ -119,7 +119,7 @@ export class Merger {
   }
 }
 
-/** Whether a merge has cost the others a process. One that others have used may be ended by them. */
+/** Whether a merge has cost the others a process. They may end one that they have used. */
 function mustBeReplaced({ answer, wasUsed }: Outcome): boolean {
   if (answer.kind === "ended") return !wasUsed;
   return answer.kind === "failed" || answer.kind === "too-slow";

@@ -40,3 +40,12 @@ test("an invalid header is ignored", () => {
     }),
   );
 });
+
+test("a number of any length is a position, and the unit is in any case", () => {
+  const huge = "9".repeat(400);
+  expect(parseRange(`bytes=${huge}-`, 10)).toBeNull();
+  expect(parseRange(`bytes=${huge}-${huge}`, 10)).toBeNull();
+  expect(parseRange(`bytes=2-${huge}`, 10)).toEqual({ start: 2, end: 9 });
+  expect(parseRange(`bytes=-${huge}`, 10)).toEqual({ start: 0, end: 9 });
+  expect(parseRange("Bytes=2-3", 10)).toEqual({ start: 2, end: 3 });
+});

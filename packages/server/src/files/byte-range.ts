@@ -7,7 +7,7 @@ import type { ByteRange } from "./file-storage.ts";
  * @returns the range; undefined for the whole file; null if it begins after the end
  */
 export function parseRange(header: string | null, size: number): ByteRange | undefined | null {
-  const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header?.trim() ?? "");
+  const match = /^bytes=(\d*)-(\d*)$/i.exec(header?.trim() ?? "");
   const [, first = "", last = ""] = match ?? [];
   if (first === "" && last === "") return undefined;
   if (first === "")

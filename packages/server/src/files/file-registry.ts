@@ -2,10 +2,11 @@ import { PylonError } from "@pylonsync/protocol";
 import { and, type Expr, not, or, TRUE } from "@pylonsync/query";
 import type { FileRecord } from "../data/file-record.ts";
 import type { Platform } from "../platform.ts";
-import type { Store } from "../store/store.ts";
+import type { Store, Transaction } from "../store/store.ts";
 import { transactById } from "../store/system-table.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import type { UploadProgress } from "./file-storage.ts";
+import { UserStorage } from "./user-storage.ts";
 
 const FILES = SYSTEM_TABLES.files;
 const ID_BYTES = 20;
@@ -28,10 +29,19 @@ export type NewFile = Pick<
 export class FileRegistry {
   readonly #store: Store;
   readonly #platform: Platform;
+  readonly #userStorage: UserStorage;
 
-  constructor(store: Store, platform: Platform) {
+  constructor(store: Store, platform: Platform, userStorage = new UserStorage(undefined)) {
     this.#store = store;
     this.#platform = platform;
+    this.#userStorage = userStorage;
+  }
+
+  /** How many more bytes this user may store now. @throws PylonError STORAGE_QUOTA_REACHED: none */
+  async room(ownerId: string | null): Promise<number> {
+    const room = await this.#userStorage.room(this.#store, ownerId);
+    if (room === 0) throw this.#userStorage.reached();
+    return room;
   }
 
   /** Returns the metadata of the file with this id, in any state. */
@@ -39,7 +49,12 @@ export class FileRegistry {
     return FILES.get(this.#store, id);
   }
 
-  /** Stores the metadata of a file that will be uploaded. */
+  /** The error for content for which its owner has no room. */
+  storageReached(): PylonError {
+    return this.#userStorage.reached();
+  }
+
+  /** Stores the metadata of a file that will be uploaded, and whose size is not known yet. */
   async announce(file: NewFile): Promise<FileRecord> {
     const record = this.#pending(file, null);
     await transactById(this.#store, (tx) => FILES.insert(tx, record));
@@ -50,7 +65,7 @@ export class FileRegistry {
    * Stores the metadata of a file that its owner will upload with a signed URL.
    *
    * @param max the maximum number of unfinished uploads of any kind per user
-   * @throws PylonError FILE_QUOTA_REACHED
+   * @throws PylonError FILE_QUOTA_REACHED, STORAGE_QUOTA_REACHED
    */
   announceSigned(file: NewFile, max: number): Promise<FileRecord> {
     return file.ownerId === null
@@ -62,7 +77,7 @@ export class FileRegistry {
    * Stores the metadata of a file that will be uploaded in chunks.
    *
    * @param max the maximum number of unfinished uploads of this kind per user
-   * @throws PylonError FILE_QUOTA_REACHED
+   * @throws PylonError FILE_QUOTA_REACHED, STORAGE_QUOTA_REACHED
    */
   announceResumable(file: NewFile, max: number): Promise<FileRecord> {
     return this.#announceWithin(max, this.#pending(file, 0), not(FILES.is("uploadOffset", null)));
@@ -78,6 +93,7 @@ export class FileRegistry {
           `A user may have at most ${max} unfinished uploads.`,
           { hint: "Finish or delete uploads, or wait until they expire." },
         );
+      await this.#userStorage.check(tx, record, record.size);
       await FILES.insert(tx, record);
       return record;
     });
@@ -176,6 +192,8 @@ export class FileRegistry {
    *
    * @param isKept false: the file is deleted like an orphan unless it is put into a row
    * @returns null if it is no longer pending
+   * @throws PylonError STORAGE_QUOTA_REACHED if it is larger than was announced, and there is no
+   *   room for it
    */
   finish(
     file: FileRecord,
@@ -193,10 +211,16 @@ export class FileRegistry {
       uploadClaim: null,
       orphanedAt: file.boundField === null && isKept ? null : this.#platform.now(),
     };
-    return transactById(this.#store, async (tx) => {
+    const finishIn = async (tx: Transaction): Promise<FileRecord | null> => {
       if ((await FILES.get(tx, file.id))?.state !== "pending") return null;
       await FILES.update(tx, file.id, patch);
       return { ...file, ...patch };
+    };
+    if (content.size <= file.size || !this.#userStorage.limits(file.ownerId))
+      return transactById(this.#store, finishIn);
+    return this.#store.transact(async (tx) => {
+      await this.#userStorage.check(tx, file, content.size);
+      return finishIn(tx);
     });
   }
 

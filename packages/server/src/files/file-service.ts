@@ -1,4 +1,4 @@
-import { MAX_PENDING_UPLOADS, PylonError } from "@pylonsync/protocol";
+import { MAX_PENDING_UPLOADS, PylonError, type ErrorCode } from "@pylonsync/protocol";
 import { nearest } from "@pylonsync/query";
 import type { Caller } from "../identity/identity.ts";
 import type { FileRecord } from "../data/file-record.ts";
@@ -118,8 +118,8 @@ export class FileService {
    *
    * @param checksum SHA-256 in hex that the content must have, or null
    * @param quota bytes that the caller may still upload
-   * @throws PylonError PAYLOAD_TOO_LARGE, INVALID_DATA, INVALID_MULTIPART, CHECKSUM_MISMATCH,
-   *   STORAGE_UNAVAILABLE; then nothing is stored
+   * @throws PylonError PAYLOAD_TOO_LARGE, STORAGE_QUOTA_REACHED, INVALID_DATA, INVALID_MULTIPART,
+   *   CHECKSUM_MISMATCH, STORAGE_UNAVAILABLE; then nothing is stored
    */
   async take(
     incoming: IncomingFile,
@@ -131,6 +131,7 @@ export class FileService {
     const { registry } = this.#services;
     const { name, contentType } = incoming;
     if (binding !== null) checkFileRules(binding.entity, binding.field, { contentType, size: 0 });
+    const room = await registry.room(caller.userId);
     const file = await registry.announce({
       ownerId: caller.userId,
       name,
@@ -140,8 +141,9 @@ export class FileService {
       ...columnsOf(binding),
       uploadKey: null,
     });
+    const maxBytes = Math.min(this.limitOf(binding), quota);
     const content = new MeteredContent(incoming.content, {
-      maxBytes: Math.min(this.limitOf(binding), quota),
+      maxBytes: Math.min(maxBytes, room),
       checksum,
     });
     try {
@@ -149,9 +151,10 @@ export class FileService {
     } catch (error) {
       // A storage that did not respond may still have stored the content, so the maintenance
       // deletes it.
-      if (isUnavailable(error)) await registry.markForDeletion(file.id, () => true);
+      if (hasCode(error, "STORAGE_UNAVAILABLE"))
+        await registry.markForDeletion(file.id, () => true);
       else await registry.forget(file.id);
-      throw error;
+      throw room < maxBytes && content.size > room ? registry.storageReached() : error;
     }
     return this.#finish(file, content, caller);
   }
@@ -161,7 +164,8 @@ export class FileService {
    * it.
    *
    * @param expiresIn how long the content may be uploaded, in seconds
-   * @throws PylonError PAYLOAD_TOO_LARGE, INVALID_DATA, FILE_QUOTA_REACHED, STORAGE_UNAVAILABLE
+   * @throws PylonError PAYLOAD_TOO_LARGE, INVALID_DATA, FILE_QUOTA_REACHED, STORAGE_QUOTA_REACHED,
+   *   STORAGE_UNAVAILABLE
    */
   async announce(
     { name, contentType, size, checksum, binding, parts }: PendingUpload,
@@ -318,7 +322,13 @@ export class FileService {
     { size, checksum }: MeteredContent,
     { isGuest }: Caller,
   ): Promise<FileRecord> {
-    const finished = await this.#services.registry.finish(file, { size, checksum }, !isGuest);
+    const { registry } = this.#services;
+    const finished = await registry
+      .finish(file, { size, checksum }, !isGuest)
+      .catch(async (error: unknown): Promise<never> => {
+        if (hasCode(error, "STORAGE_QUOTA_REACHED")) await this.remove(file);
+        throw error;
+      });
     if (finished !== null) return finished;
     await this.#services.storage.delete(file.id, null);
     throw new PylonError("CONFLICT", "The upload took too long and was aborted.", {
@@ -347,8 +357,8 @@ export function columnsOf(binding: Binding | null): Pick<FileRecord, "boundEntit
   return { boundEntity: binding?.entity ?? null, boundField: binding?.field.name ?? null };
 }
 
-function isUnavailable(error: unknown): boolean {
-  return error instanceof PylonError && error.code === "STORAGE_UNAVAILABLE";
+function hasCode(error: unknown, code: ErrorCode): boolean {
+  return error instanceof PylonError && error.code === code;
 }
 
 function hashOf(key: string): string {

@@ -19,6 +19,7 @@ test("without settings, files are stored in a folder", () => {
     direct: false,
     orphanMs: 24 * HOUR_MS,
     guestBytes: 100 * 1024 ** 2,
+    userBytes: undefined,
     storage: { kind: "local", dir: "uploads" },
   });
 });

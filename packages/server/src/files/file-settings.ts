@@ -27,6 +27,8 @@ export interface FileSettings {
   readonly orphanMs: number;
   /** The maximum total bytes of a guest's files that are in no row. */
   readonly guestBytes: number;
+  /** The maximum total bytes of a user's files; undefined: there is no limit. */
+  readonly userBytes: number | undefined;
 }
 
 /**
@@ -43,6 +45,7 @@ export function fileSettings(config: FilesConfig, plugin: PluginConfig = {}): Fi
     direct: oneOf(plugin, "direct", ["true", "false"]) === "true",
     orphanMs: config.orphanHours * 60 * 60 * 1000,
     guestBytes: config.guestBytes,
+    userBytes: config.userBytes,
   };
   if (backend === "local")
     return { ...common, storage: { kind: "local", dir: text(plugin, "dir") ?? config.dir } };

@@ -19,6 +19,7 @@ import { GuestQuota } from "./guest-quota.ts";
 import { resumableRoutes } from "./resumable-routes.ts";
 import { ResumableUploads } from "./resumable-uploads.ts";
 import { uploadRoutes } from "./upload-routes.ts";
+import { UserStorage } from "./user-storage.ts";
 
 /** The services that the file feature uses. */
 export interface FilesServices {
@@ -55,7 +56,7 @@ export function createFiles({
   trustsProxy,
   publicUrl,
 }: FilesServices): Files {
-  const registry = new FileRegistry(store, platform);
+  const registry = new FileRegistry(store, platform, new UserStorage(settings.userBytes));
   const access = new FileAccess({ reader, model, now: platform.now, read: settings.read });
   const links = new FileLinks(store, platform);
   const finder = new FileFinder(registry, access, links);

@@ -1,5 +1,6 @@
 import { MAX_STREAM_BUFFER, PylonError, UNCOUNTED_BYTES } from "@pylonsync/protocol";
 import { CountedAnswer, toPublicError } from "../request/responses.ts";
+import { restOf } from "../request/rest-of.ts";
 import type { OpenTransfer, Transfer } from "../request/transfers.ts";
 import type { EncodedResult } from "./encode-result.ts";
 import type { FunctionStream } from "./call.ts";
@@ -155,7 +156,7 @@ class CallStream implements FunctionStream {
     }
     const chunk = first.subarray(0, CHUNK_BYTES);
     if (chunk.length === first.length) this.#pieces.shift();
-    else this.#pieces[0] = first.subarray(CHUNK_BYTES);
+    else this.#pieces[0] = restOf(first, CHUNK_BYTES);
     this.#chunkBytes = chunk.length;
     this.#controller?.enqueue(chunk);
   }

@@ -127,7 +127,7 @@ export class Deadline implements Timed, Cancellation {
   }
 
   #follow(outer: AbortSignal): void {
-    this.#onOuter = (): void => this.#end(outer.reason);
+    this.#onOuter = (): void => this.#end(reasonOf(outer));
     if (outer.aborted) this.#onOuter();
     else outer.addEventListener("abort", this.#onOuter, { once: true });
   }
@@ -140,4 +140,14 @@ export class Deadline implements Timed, Cancellation {
     this.#listeners = undefined;
     for (const listener of listeners ?? []) listener();
   }
+}
+
+/**
+ * The runtime's own reason for a request whose client has disconnected would look like a failure of
+ * the function.
+ */
+function reasonOf({ reason }: AbortSignal): unknown {
+  return reason instanceof DOMException
+    ? new PylonError("INVALID_DATA", "The client disconnected.")
+    : reason;
 }

@@ -25,7 +25,7 @@ export class FunctionTable {
     if (definition !== undefined && definition.internal !== true) return definition;
     if (functions.size === 0)
       throw new PylonError("FUNCTIONS_NOT_AVAILABLE", "This app has no functions.", {
-        hint: `Write functions/${name}.ts.`,
+        hint: `Write functions/${name.replaceAll(".", "/")}.ts.`,
       });
     throw this.#notFound(name, ([, { internal }]) => internal !== true);
   }

@@ -337,7 +337,10 @@ test("an unknown name is rejected, with a suggestion in dev mode only", () => {
     code: "FN_NOT_FOUND",
     hint: "A function is named after its file in functions/.",
   });
-  expect(refusal(runnerOf({}), "addItem")).toMatchObject({ code: "FUNCTIONS_NOT_AVAILABLE" });
+  expect(refusal(runnerOf({}), "items.add")).toMatchObject({
+    code: "FUNCTIONS_NOT_AVAILABLE",
+    hint: "Write functions/items/add.ts.",
+  });
 });
 
 test("an error of a handler is shown in dev mode, and otherwise refers to the log", async () => {

@@ -9,8 +9,9 @@ import {
   padding,
   type AnswerEncoding,
 } from "../request/compression.ts";
-import { pacedBody, pacedStream } from "../request/paced-answer.ts";
+import { pacedBody, pacedBytes, pacedStream } from "../request/paced-answer.ts";
 import {
+  BytesAnswer,
   CountedAnswer,
   JsonAnswer,
   type Answer,
@@ -127,6 +128,10 @@ export class AnswerWriter {
     open: OpenTransfer | null,
   ): Response {
     if (answer instanceof Response) return answer;
+    if (answer instanceof BytesAnswer) {
+      const { bytes, init } = answer;
+      return new Response(open === null ? bytes : pacedBytes(bytes, open), init);
+    }
     if (!(answer instanceof CountedAnswer)) return this.#streamed(answer, asked, open);
     if (open !== null) answer.count(open);
     return answer.response;

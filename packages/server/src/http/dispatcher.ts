@@ -12,6 +12,7 @@ import { networkOf } from "../util/network.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
 import { errorAnswer, toPublicError, type Answer, type JsonAnswer } from "../request/responses.ts";
 import { checkAccess, type Route } from "../request/route.ts";
+import { countedResponse } from "./counted-response.ts";
 import type { Transfers } from "../request/transfers.ts";
 import { Turns } from "../request/turns.ts";
 import { AnswerWriter } from "./answer-writer.ts";
@@ -258,11 +259,12 @@ export class Dispatcher {
       const { address, requestId, key } = exchange;
       const identity = await this.callers.identifyForEndpoint(endpoint, request, address);
       exchange.identity = identity;
-      const { bodies } = this.#options;
+      const { answers, bodies } = this.#options;
+      if (answers.isBusy) answers.check(key());
       const call = { request, identity, address, requestId, bodies, key };
-      const answer = await endpoint.answer(call);
-      own.headers = new Headers(answer.headers);
-      return answer;
+      const response = await endpoint.answer(call);
+      own.headers = new Headers(response.headers);
+      return response;
     });
     return withOwnHeaders(response, own.headers ?? null, cors);
   }
@@ -291,7 +293,9 @@ export class Dispatcher {
       const turn = isQuiet ? null : this.#turns.next();
       if (turn !== null) await turn;
       const handled = handle(exchange);
-      const answer = handled instanceof Promise ? await handled : handled;
+      const made = handled instanceof Promise ? await handled : handled;
+      const counted = made instanceof Response ? countedResponse(made) : made;
+      const answer = counted instanceof Promise ? await counted : counted;
       response = this.#writer.write(answer, exchange, (abort) =>
         this.#options.answers.open(exchange.key(), abort, kind.isOnce !== true),
       );

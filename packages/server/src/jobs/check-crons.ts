@@ -68,7 +68,9 @@ function checkFunction(
       "CRON_INVALID",
       `The cron "${name}" calls the function "${called}", which does not exist.`,
       `${place}.function`,
-      meant === undefined ? `Write functions/${called}.ts.` : `Did you mean "${meant}"?`,
+      meant === undefined
+        ? `Write functions/${called.replaceAll(".", "/")}.ts.`
+        : `Did you mean "${meant}"?`,
     ),
   ];
 }

@@ -113,3 +113,11 @@ test("a traceparent is accepted if it is well-formed", () => {
   ])
     expect(parseTraceParent(header)).toBeNull();
 });
+
+test("an error without a stack, as of an aborted request, is logged with its message", () => {
+  const { log, lines } = open();
+  const aborted = Object.assign(new Error("The connection was closed."), { name: "AbortError" });
+  aborted.stack = "";
+  log.error("request failed", aborted);
+  expect(lines.join("\n")).toContain("AbortError: The connection was closed.");
+});

@@ -104,7 +104,7 @@ function textLine(time: string, level: LogLevel, message: string, fields: LogFie
 
 function describeError(error: unknown): string {
   return error instanceof Error
-    ? (error.stack ?? `${error.name}: ${error.message}`)
+    ? error.stack || `${error.name}: ${error.message}`
     : describeThrown(error);
 }
 

@@ -155,7 +155,8 @@ export function parseScanned(text: string): unknown {
   }
 }
 
-function cutOff(): PylonError {
+/** The error for a client that disconnects before the end of its body. */
+export function cutOff(): PylonError {
   return new PylonError("INVALID_DATA", "The request body was cut off.");
 }
 

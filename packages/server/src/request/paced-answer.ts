@@ -1,7 +1,9 @@
 import type { Compressor } from "./compression.ts";
+import { restOf } from "./rest-of.ts";
 import type { Transfer } from "./transfers.ts";
 
 const CHUNK_BYTES = 64 * 1024;
+const encoder = new TextEncoder();
 
 /**
  * Creates a body that is produced as fast as its reader consumes it, so that the amount that waits
@@ -16,13 +18,32 @@ export function pacedBody(
   open: (abort: () => void) => Transfer,
   compressor: Compressor | null,
 ): ReadableStream<Uint8Array> {
+  return wholeBody(encoder.encode(text), open, compressor);
+}
+
+/**
+ * Creates such a body from bytes, which are sent uncompressed.
+ *
+ * @throws PylonError RATE_LIMITED, OVERLOADED
+ */
+export function pacedBytes(
+  bytes: Uint8Array,
+  open: (abort: () => void) => Transfer,
+): ReadableStream<Uint8Array> {
+  return wholeBody(bytes, open, null);
+}
+
+function wholeBody(
+  bytes: Uint8Array,
+  open: (abort: () => void) => Transfer,
+  compressor: Compressor | null,
+): ReadableStream<Uint8Array> {
   const body = new PacedBody(open, compressor);
-  const bytes = body.hold(text);
-  let isTaken = false;
+  const kept: { bytes: Uint8Array | null } = { bytes: body.hold(bytes) };
   return body.stream(() => {
-    if (isTaken) return Promise.resolve(null);
-    isTaken = true;
-    return Promise.resolve(bytes);
+    const next = kept.bytes;
+    kept.bytes = null;
+    return Promise.resolve(next);
   });
 }
 
@@ -40,12 +61,11 @@ export function pacedStream(
   const body = new PacedBody(open, compressor);
   return body.stream(async () => {
     const { value, done } = await pieces.next();
-    return done === true ? null : body.hold(value);
+    return done === true ? null : body.hold(encoder.encode(value));
   });
 }
 
 class PacedBody {
-  readonly #encoder = new TextEncoder();
   readonly #transfer: Transfer;
   readonly #compressor: Compressor | null;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
@@ -57,17 +77,17 @@ class PacedBody {
     this.#compressor = compressor;
     this.#transfer = open(() => {
       compressor?.close();
+      this.#bytes = new Uint8Array();
       this.#controller?.error(new Error("The client stopped reading."));
     });
   }
 
   /**
-   * Counts a text that is about to be sent.
+   * Counts bytes that are about to be sent.
    *
    * @throws PylonError RATE_LIMITED, OVERLOADED
    */
-  hold(text: string): Uint8Array {
-    const bytes = this.#encoder.encode(text);
+  hold(bytes: Uint8Array): Uint8Array {
     try {
       this.#transfer.add(bytes.length);
     } catch (error) {
@@ -96,8 +116,9 @@ class PacedBody {
             controller.close();
             return;
           }
-          const chunk = this.#bytes.subarray(0, CHUNK_BYTES);
-          this.#bytes = this.#bytes.subarray(chunk.length);
+          // A copy, because the runtime keeps a part of an array together with all of it.
+          const chunk = new Uint8Array(this.#bytes.subarray(0, CHUNK_BYTES));
+          this.#bytes = restOf(this.#bytes, chunk.length);
           this.#sent = chunk.length;
           controller.enqueue(chunk);
         },

@@ -4,7 +4,7 @@ import { PylonError } from "@pylonsync/protocol";
  * Returns the path and query of a request's URL. The host before them is what the client wrote in
  * its Host header: it may be absent, or not a host at all.
  */
-function targetOf(url: string): string {
+export function targetOf(url: string): string {
   const scheme = url.indexOf("://");
   // A path may contain `://` too.
   if (scheme === -1 || scheme > url.indexOf("/")) return url.startsWith("/") ? url : `/${url}`;

@@ -63,8 +63,23 @@ export class CountedAnswer {
   }
 }
 
+/** A response whose whole body is in memory, which counts until its reader has it. */
+export class BytesAnswer {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly init: {
+    readonly status: number;
+    readonly statusText: string;
+    readonly headers: Headers;
+  };
+
+  constructor(bytes: Uint8Array<ArrayBuffer>, init: BytesAnswer["init"]) {
+    this.bytes = bytes;
+    this.init = init;
+  }
+}
+
 /** The response of a route. */
-export type Answer = Response | JsonAnswer | StreamAnswer | CountedAnswer;
+export type Answer = Response | JsonAnswer | StreamAnswer | CountedAnswer | BytesAnswer;
 
 /** Creates a JSON response. @param body any JSON value */
 export function json(body: unknown, status = 200): JsonAnswer {

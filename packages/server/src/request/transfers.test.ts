@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { CALLER_SHARE, STALL_WHEN_FULL_MS } from "@pylonsync/protocol";
 import { systemPlatform } from "../platform.ts";
-import { pacedStream } from "./paced-answer.ts";
+import { pacedBytes, pacedStream } from "./paced-answer.ts";
+import { restOf } from "./rest-of.ts";
 import { Transfers } from "./transfers.ts";
 
 const MAX = 400;
@@ -77,6 +78,37 @@ test("D3: a stream is produced only as fast as it is read, and frees what was re
   await reader.read();
   expect(made).toBeLessThan(5);
   expect(transfers.total).toBeLessThanOrEqual(100);
+  await reader.cancel();
+  expect(transfers.total).toBe(0);
+});
+
+test("D3: a response that is not rejected disconnects the readers who hold the most", () => {
+  const clock = new Clock();
+  const transfers = new Transfers(MAX, clock.platform);
+  const ended: string[] = [];
+  const open = (key: string, bytes: number): void => {
+    transfers.open(key, () => ended.push(key), false).add(bytes);
+    clock.now += 1;
+  };
+  open("other", 50);
+  for (let n = 0; n < 20; n += 1) open("greedy", SHARE);
+  expect(ended).toEqual(Array.from({ length: 13 }, () => "greedy"));
+  expect(transfers.total).toBe(50 + 7 * SHARE);
+  open("other", 10 * MAX);
+  expect(transfers.total).toBe(10 * MAX);
+});
+
+test("D3: the rest of a body does not keep the memory of what was sent", async () => {
+  const transfers = new Transfers(Infinity, new Clock().platform);
+  const whole = new Uint8Array(64 * 64 * 1024);
+  const reader = pacedBytes(whole, (abort) => transfers.open("a", abort)).getReader();
+  for (let n = 0; n < 40; n += 1) {
+    const { value } = await reader.read();
+    expect(value?.buffer.byteLength).toBe(64 * 1024);
+  }
+  expect(restOf(whole, 31 * 64 * 1024).buffer).toBe(whole.buffer);
+  for (const bytes of [whole, Buffer.from(whole.buffer)])
+    expect(restOf(bytes, 33 * 64 * 1024).buffer.byteLength).toBe(31 * 64 * 1024);
   await reader.cancel();
   expect(transfers.total).toBe(0);
 });

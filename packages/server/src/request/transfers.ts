@@ -1,5 +1,11 @@
 import type { Platform, Timer } from "../platform.ts";
-import { CALLER_SHARE, PylonError, STALL_MS, STALL_WHEN_FULL_MS } from "@pylonsync/protocol";
+import {
+  CALLER_SHARE,
+  PylonError,
+  STALL_MS,
+  STALL_WHEN_FULL_MS,
+  UNREFUSED_FACTOR,
+} from "@pylonsync/protocol";
 
 /** A body that is being received, or a response that is being sent. */
 export class Transfer implements Disposable {
@@ -120,7 +126,7 @@ export class Transfers {
   /**
    * @param key the caller's key
    * @param abort called when the transfer is aborted
-   * @param isLimited false if it is counted, but never rejected
+   * @param isLimited false if it is counted, but never rejected: others are disconnected instead
    */
   open(key: string, abort: () => void, isLimited = true): Transfer {
     const transfer = new Transfer(
@@ -158,6 +164,7 @@ export class Transfers {
   reserve(transfer: Transfer, bytes: number, isLimited: boolean): void {
     const { key } = transfer;
     if (isLimited) this.#need(transfer, key, bytes);
+    else this.#disconnectFor(transfer, bytes);
     this.#total += bytes;
     this.#held.set(key, (this.#held.get(key) ?? 0) + bytes);
   }
@@ -183,6 +190,33 @@ export class Transfers {
     }
   }
 
+  /**
+   * Makes room for a response that is not rejected, because its request has had its effects: the
+   * slowest reader of the caller who holds the most is disconnected.
+   */
+  #disconnectFor(transfer: Transfer, bytes: number): void {
+    const isAbove = (max: number): boolean => this.#total + bytes > max;
+    while (isAbove(this.#max) && this.#makeRoom(transfer, null));
+    while (isAbove(this.#max * UNREFUSED_FACTOR)) {
+      const slowest = this.#slowest(transfer, this.#largestKey(transfer));
+      if (slowest === undefined) return;
+      slowest.abort();
+    }
+  }
+
+  /** Returns the caller who holds the most, apart from this transfer. */
+  #largestKey(except: Transfer): string | null {
+    let largest: string | null = null;
+    let most = 0;
+    for (const [key, held] of this.#held) {
+      const others = key === except.key ? held - except.bytes : held;
+      if (others <= most) continue;
+      most = others;
+      largest = key;
+    }
+    return largest;
+  }
+
   free(key: string, bytes: number): void {
     this.#total -= bytes;
     const left = (this.#held.get(key) ?? 0) - bytes;
@@ -196,15 +230,21 @@ export class Transfers {
 
   /** Aborts the other transfer that has stalled longest. @param key the caller's key; null: any */
   #makeRoom(other: Transfer | null, key: string | null): boolean {
+    const slowest = this.#slowest(other, key);
+    if (slowest === undefined || this.platform.monotonic() - slowest.movedAt < STALL_WHEN_FULL_MS)
+      return false;
+    slowest.abort();
+    return true;
+  }
+
+  /** Returns the other transfer that has stalled longest. @param key the caller's key; null: any */
+  #slowest(other: Transfer | null, key: string | null): Transfer | undefined {
     let slowest: Transfer | undefined;
     for (const transfer of this.#open) {
       if (transfer === other || transfer.bytes === 0) continue;
       if (key !== null && transfer.key !== key) continue;
       if (slowest === undefined || transfer.movedAt < slowest.movedAt) slowest = transfer;
     }
-    if (slowest === undefined || this.platform.monotonic() - slowest.movedAt < STALL_WHEN_FULL_MS)
-      return false;
-    slowest.abort();
-    return true;
+    return slowest;
   }
 }

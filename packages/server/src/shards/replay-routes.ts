@@ -1,6 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { RequestContext } from "../request/context.ts";
-import { json, type Answer } from "../request/responses.ts";
+import { encodedJson, json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import { isoTime } from "../store/system-table.ts";
 import type { StoredReplay, ShardReplays } from "./shard-replays.ts";
@@ -44,12 +44,9 @@ async function download(replays: ShardReplays, context: RequestContext): Promise
   const row = await found(replays, context);
   const text = await replays.read(row);
   if (text === null) throw notFound();
-  return new Response(text, {
-    headers: {
-      "Content-Type": "application/json; charset=utf-8",
-      "Content-Disposition": `attachment; filename="${row.shard.replace(":", "-")}-${row.id}.json"`,
-      "Cache-Control": "private, no-cache",
-    },
+  return encodedJson(text).withHeaders({
+    "Content-Disposition": `attachment; filename="${row.shard.replace(":", "-")}-${row.id}.json"`,
+    "Cache-Control": "private, no-cache",
   });
 }
 

@@ -4,6 +4,7 @@ import type { ChangeRecord, Store } from "../store/store.ts";
 import { rowSize } from "../store/row-size.ts";
 import { PendingChanges } from "./pending-changes.ts";
 import { RecentChanges } from "./recent-changes.ts";
+import { RecentRecords } from "./recent-records.ts";
 
 /**
  * The age of the changes that a client without a cursor receives again, in milliseconds: they may
@@ -11,6 +12,8 @@ import { RecentChanges } from "./recent-changes.ts";
  */
 const OVERLAP_MS = 5_000;
 const OVERLAP_CHANGES = 1_000;
+/** The maximum size of the rows of the newest changes that are held for joining clients. */
+const RECENT_BYTES = 8 * 1024 * 1024;
 /**
  * A delivery that takes no longer than this, in milliseconds, does not noticeably delay the
  * responses to the writers, so that it need not wait for them.
@@ -50,6 +53,7 @@ export class DeliveryQueue {
   readonly #steps: DeliverySteps;
   readonly #pending = new PendingChanges();
   readonly #recent = new RecentChanges(OVERLAP_CHANGES);
+  readonly #recentRecords = new RecentRecords(OVERLAP_CHANGES, RECENT_BYTES);
   /** Resolves when the last step of the queue is done. */
   #last: Promise<void> = Promise.resolve();
   #isScheduled = false;
@@ -98,8 +102,8 @@ export class DeliveryQueue {
       this.#schedule();
     });
     const { head, epoch } = await this.#store.bounds();
-    for (const { seq, at } of await this.changesUpTo(head, Math.max(0, head - OVERLAP_CHANGES)))
-      this.#recent.add(seq, at);
+    for (const record of await this.changesUpTo(head, Math.max(0, head - OVERLAP_CHANGES)))
+      this.#remember(record);
     this.#computed = Math.max(this.#computed, head);
     this.#sent = this.#computed;
     this.#epoch = epoch;
@@ -145,6 +149,11 @@ export class DeliveryQueue {
     const records = await this.changesUpTo(end, after, maxBytes);
     if (after < end && (records[0]?.seq !== after + 1 || records.at(-1)?.seq !== end)) return null;
     return records;
+  }
+
+  /** All changes after one up to another, if they are held in memory; null otherwise. */
+  recentChanges(after: number, end: number): readonly ChangeRecord[] | null {
+    return this.#recentRecords.between(after, end);
   }
 
   /**
@@ -216,11 +225,16 @@ export class DeliveryQueue {
       if (this.#steps.connections() === 0) this.#steps.skip(record);
       else if (await this.#succeeds(() => this.#steps.compute(record))) times.push(record.at);
       this.#computed = record.seq;
-      this.#recent.add(record.seq, record.at);
+      this.#remember(record);
     }
     if (times.length > 0) await this.#succeeds(() => this.#steps.send(this.#computed));
     this.#sent = this.#computed;
     for (const at of times) this.#steps.delivered(at);
+  }
+
+  #remember(record: ChangeRecord): void {
+    this.#recent.add(record.seq, record.at);
+    this.#recentRecords.add(record);
   }
 
   async #succeeds(step: () => Promise<void>): Promise<boolean> {

@@ -15,6 +15,7 @@ import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
 import type { Reader, Store } from "../store/store.ts";
 import { Feed } from "./feed.ts";
 import { PositionPassed } from "./position-reader.ts";
+import { JOIN_TURNS } from "./replica-join.ts";
 import { Subscriber } from "../connections/subscriber.ts";
 import { queuesOf } from "../connections/testing/queues-of.ts";
 
@@ -201,6 +202,40 @@ test("a change is delivered in the turn of its commit, unless deliveries take lo
   expect(texts.map((text) => (JSON.parse(text) as ChangeEvent).data)).toEqual([{ n: 3 }]);
   expect(await heardAfterWrite(4)).toBe(true);
   expect(later).toEqual([]);
+  feed.stop();
+  await store.remove();
+});
+
+test("many older clients that join after many writes share one read of the log", async () => {
+  const store = await openStore();
+  const ids = Array.from({ length: MANY }, (_, n) => `row${n}`);
+  await write(store, 1, ids);
+  const failures: unknown[] = [];
+  let [logReads, reading, mostReading] = [0, 0, 0];
+  const counted = storeWith(
+    store,
+    async () => {
+      mostReading = Math.max(mostReading, (reading += 1));
+      await turn();
+      reading -= 1;
+    },
+    {
+      changes: (...args) => {
+        logReads += 1;
+        return store.changes(...args);
+      },
+    },
+  );
+  const feed = await startFeed(counted, failures);
+  const ofStart = logReads;
+  const clients = Array.from({ length: 3 * JOIN_TURNS.atOnce }, (): string[] => []);
+  await Promise.all(clients.map((texts) => feed.join(subscriber(texts, 1), null)));
+  for (const texts of clients)
+    expect(texts.map((text) => (JSON.parse(text) as ChangeEvent).row_id)).toEqual(ids);
+  expect(logReads).toBe(ofStart);
+  expect(mostReading).toBeGreaterThan(0);
+  expect(mostReading).toBeLessThanOrEqual(JOIN_TURNS.atOnce);
+  expect(failures).toEqual([]);
   feed.stop();
   await store.remove();
 });

@@ -13,7 +13,8 @@ import type { SocketPushes } from "./live/socket-pushes.ts";
 import { Outbox } from "../connections/outbox.ts";
 import { ConnectionIndex } from "../connections/connection-index.ts";
 import { replicaEpoch } from "./replica-epoch.ts";
-import { ReplicaJoin, type ReplicaJoinOptions } from "./replica-join.ts";
+import { FairTurns } from "../util/fair-turns.ts";
+import { JOIN_TURNS, ReplicaJoin, type ReplicaJoinOptions } from "./replica-join.ts";
 import { offlineEntities, replicaSchema } from "./replica-schema.ts";
 import type {
   ConnectionHub,
@@ -59,6 +60,7 @@ export class Feed implements ConnectionHub {
   readonly #store: Store;
   readonly #now: () => number;
   readonly #queue: DeliveryQueue;
+  readonly #joinTurns = new FairTurns(JOIN_TURNS);
   /** The subscribers, each with its subscriptions to complete entities (version 1). */
   readonly #subscribers = new Map<Subscriber, readonly Subscription[]>();
   readonly #registry: SubscriptionRegistry;
@@ -286,6 +288,7 @@ export class Feed implements ConnectionHub {
     return {
       store: this.#store,
       queue: this.#queue,
+      turns: this.#joinTurns,
       model: () => this.#model,
       now: this.#now,
       readTimeoutMs: this.#readTimeoutMs,

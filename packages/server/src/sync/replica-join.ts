@@ -2,6 +2,7 @@ import type { DataModel } from "../data/model.ts";
 import { userShare } from "../request/reading.ts";
 import type { ChangeRecord, Store } from "../store/store.ts";
 import type { Cursor, Subscriber } from "../connections/subscriber.ts";
+import type { FairTurns } from "../util/fair-turns.ts";
 import { CatchUp } from "./catch-up.ts";
 import type { DeliveryQueue } from "./delivery-queue.ts";
 import { isBoundToCaller, isSameEpoch } from "./replica-epoch.ts";
@@ -10,11 +11,18 @@ import { Visibility } from "./visibility.ts";
 
 /** The number of changes that a joining client receives between two deliveries. */
 const PAGE = 500;
+/**
+ * The number of pages of joining clients that are computed concurrently. The others wait: after a
+ * restart many clients join together, and the store's readers refuse what can't wait there.
+ */
+export const JOIN_TURNS = { atOnce: 16, perCaller: 4 };
 
 /** The dependencies of a join. */
 export interface ReplicaJoinOptions {
   readonly store: Store;
   readonly queue: DeliveryQueue;
+  /** In which the pages of all joining clients are computed. */
+  readonly turns: FairTurns;
   /** The app's current model. */
   readonly model: () => DataModel;
   readonly now: () => number;
@@ -55,7 +63,7 @@ export class ReplicaJoin {
    * @param admit called between two deliveries, when the client is up to date
    */
   async run(admit: () => void): Promise<void> {
-    const { queue } = this.#options;
+    const { queue, turns } = this.#options;
     const subscriber = this.#subscriber;
     // Everything that the client has read, here or from another replica, was committed before this.
     // If the feed were behind that position, rows of the client would go back in time.
@@ -66,8 +74,10 @@ export class ReplicaJoin {
     }
     this.#reached = this.#cursor?.seq ?? queue.overlapStart;
     while (subscriber.isOpen && this.#reached < queue.computed) {
-      const end = queue.computed;
-      await this.#send(await this.#page(end), end);
+      await turns.run(this.#share(), async () => {
+        const end = queue.computed;
+        if (subscriber.isOpen) await this.#send(await this.#page(end), end);
+      });
       await subscriber.drained();
     }
     await queue.enqueue(async () => {
@@ -75,7 +85,10 @@ export class ReplicaJoin {
       this.#isAhead = false;
       const end = queue.computed;
       if (subscriber.isOpen && this.#reached < end)
-        await this.#send(await queue.changesUpTo(end, this.#reached), end);
+        await this.#send(
+          queue.recentChanges(this.#reached, end) ?? (await queue.changesUpTo(end, this.#reached)),
+          end,
+        );
       if (this.#cursor !== null && (await this.#permissionsWillChange()))
         subscriber.resync("the caller's permissions changed");
       admit();
@@ -96,7 +109,12 @@ export class ReplicaJoin {
   }
 
   async #page(end: number): Promise<readonly ChangeRecord[]> {
-    const { store } = this.#options;
+    const { store, queue } = this.#options;
+    // With all changes up to the position of the feed, no rows need to be read, except for policies
+    // that look at other rows: those are cheaper for the rows of a page together.
+    const last = this.#visibility().looksAtRights ? Math.min(end, this.#reached + PAGE) : end;
+    const recent = queue.recentChanges(this.#reached, last);
+    if (recent !== null) return recent;
     const records = await store.changes(this.#reached, Math.min(PAGE, end - this.#reached));
     return records.filter(({ seq }) => seq <= end);
   }
@@ -156,6 +174,11 @@ export class ReplicaJoin {
     return this.#changesPermissions(queue.later().filter(({ seq }) => seq > queue.computed));
   }
 
+  #share(): string {
+    const { id, caller } = this.#subscriber;
+    return userShare(caller) ?? `connection ${id}`;
+  }
+
   #visibility(): Visibility {
     const { store, model, now } = this.#options;
     return new Visibility(store, model(), now);
@@ -166,9 +189,8 @@ export class ReplicaJoin {
    */
   #catchUp(): CatchUp {
     const { store, model, now, readTimeoutMs } = this.#options;
-    const { id, caller } = this.#subscriber;
     const reader = store.limitedReader({
-      caller: userShare(caller) ?? `connection ${id}`,
+      caller: this.#share(),
       timeoutMs: readTimeoutMs,
     });
     return new CatchUp(reader, model(), new Visibility(reader, model(), now));

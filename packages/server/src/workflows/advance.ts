@@ -270,6 +270,7 @@ export class Advance {
   ): StepContext {
     const { id: requestId, name, startedBy } = run;
     const call = { requestId, readerShare: () => `workflow ${name}`, startedBy };
-    return { ...base, ...this.#services.runner.callers(call, base.signal) };
+    // The types of the app's functions are known to its compiler only.
+    return { ...base, ...this.#services.runner.callers(call, base.signal) } as StepContext;
   }
 }

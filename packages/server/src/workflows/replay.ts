@@ -170,8 +170,9 @@ export class Replay {
     return {
       step: <T>(name: string, run: (ctx: StepContext) => T | Promise<T>, options = {}) =>
         this.#call(name, { kind: "step", run, options }) as Promise<T>,
+      // The types of the app's functions are known to its compiler only.
       runMutation: (name, args = {}, options = {}) =>
-        this.#call(name, { kind: "mutation", args, options }),
+        this.#call(name, { kind: "mutation", args, options }) as Promise<never>,
       sleep: async (duration) => {
         await this.#call("sleep", { kind: "sleep", ms: parseDuration(duration) });
       },

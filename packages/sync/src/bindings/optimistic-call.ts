@@ -1,4 +1,5 @@
 import { createIdFactory, type ClientChange, type Row } from "@pylonsync/protocol";
+import { inLoadTime } from "../platform/load-code.ts";
 import type { SyncEngine } from "../engine/engine.ts";
 import { toChange } from "../outbox/plain.ts";
 
@@ -100,7 +101,7 @@ class ShownChanges implements OptimisticStore {
     if (this.#ids.length === 0) return;
     const { mutations, store } = this.#sync;
     try {
-      const { logHead } = await import("../connection/extras.ts");
+      const { logHead } = await inLoadTime(this.#sync.platform, import("../connection/extras.ts"));
       const head = await logHead(this.#sync);
       const results = this.#ids.map((id) => ({ op_id: id, status: "applied" as const }));
       mutations.answer(results, head, store.cursor.last_seq);

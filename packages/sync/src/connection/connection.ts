@@ -282,15 +282,23 @@ export class Connection {
     }
     if (mode !== null) return open();
     if (this.transport === "poll")
-      return openLater(async () => {
-        const { openPolling } = await import("./extras.ts");
-        return () => openPolling(() => this.#cursor(), http, platform, pollInterval, events);
-      }, events);
-    return openLater(async () => {
-      const { openEventStream } = await import("./extras.ts");
-      const path = `/events?${cursorQuery(cursor)}`;
-      return () => openEventStream(path, http, platform, events);
-    }, events);
+      return openLater(
+        platform,
+        async () => {
+          const { openPolling } = await import("./extras.ts");
+          return () => openPolling(() => this.#cursor(), http, platform, pollInterval, events);
+        },
+        events,
+      );
+    return openLater(
+      platform,
+      async () => {
+        const { openEventStream } = await import("./extras.ts");
+        const path = `/events?${cursorQuery(cursor)}`;
+        return () => openEventStream(path, http, platform, events);
+      },
+      events,
+    );
   }
 
   #events(run: number): TransportEvents {

@@ -1,4 +1,6 @@
 import type { ErrorBody, ErrorCode, ErrorOf } from "@pylonsync/protocol";
+import { inLoadTime } from "../platform/load-code.ts";
+import { systemPlatform } from "../platform/platform.ts";
 
 /** Error codes of the client itself, which no server returns. */
 export const CLIENT_ERROR_CODES = [
@@ -77,7 +79,8 @@ export class PylonClientError extends Error {
    * @throws PylonClientError `CODE_NOT_LOADED` if the page can't load the code for it
    */
   static async from(response: Response): Promise<PylonClientError> {
-    const { errorOf } = await import("../engine/online.ts").catch((cause: unknown) => {
+    const loading = inLoadTime(systemPlatform, import("../engine/online.ts"));
+    const { errorOf } = await loading.catch((cause: unknown) => {
       throw codeNotLoaded(cause);
     });
     return errorOf(response, await response.text().catch(() => ""));

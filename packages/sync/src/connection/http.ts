@@ -72,7 +72,7 @@ export class HttpClient {
     options: RequestOptions = {},
   ): Promise<unknown> {
     const sent = this.#send(method, path, body, headers, options);
-    const { readJson } = await loadOnline();
+    const { readJson } = await this.#loadFor(sent);
     return readJson(sent);
   }
 
@@ -86,8 +86,17 @@ export class HttpClient {
   ): Promise<Response> {
     const accepting = { ...headers, Accept: "text/event-stream" };
     const sent = this.#send(method, path, body, accepting, options);
-    const { openStream } = await loadOnline();
+    const { openStream } = await this.#loadFor(sent);
     return openStream(sent);
+  }
+
+  /** Loads the code that receives the response. */
+  #loadFor({ abort }: SentRequest): ReturnType<typeof loadOnline> {
+    return loadOnline(this.platform).catch((error: unknown): never => {
+      // Nothing reads the response.
+      abort.abort();
+      throw error;
+    });
   }
 
   #send(

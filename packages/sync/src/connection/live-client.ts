@@ -93,11 +93,15 @@ function openTransport(
   events: TextEvents,
 ): LiveConnection {
   if (transport !== "websocket")
-    return openLater(async () => {
-      const { openLivePolling, openLiveStream } = await import("./extras.ts");
-      const open = transport === "sse" ? openLiveStream : openLivePolling;
-      return () => open(http, platform, events);
-    }, events);
+    return openLater(
+      platform,
+      async () => {
+        const { openLivePolling, openLiveStream } = await import("./extras.ts");
+        const open = transport === "sse" ? openLiveStream : openLivePolling;
+        return () => open(http, platform, events);
+      },
+      events,
+    );
   const early = new EarlyMessages();
   const socket = openSocket(socketUrl, [LIVE_PROTOCOL, ...protocolsOf(session.token)], platform, {
     ...events,

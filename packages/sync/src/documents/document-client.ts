@@ -1,3 +1,4 @@
+import type { LiveMessage } from "@pylonsync/protocol";
 import type { LiveClient } from "../connection/live-client.ts";
 
 /** A document is that of a row. */
@@ -15,11 +16,16 @@ export function nameOfDocument({ entity, rowId }: DocumentKey): string {
 export class DocumentClient implements LiveClient {
   readonly #counts = new Map<string, { readonly key: DocumentKey; count: number }>();
   readonly #onOpened: () => void;
+  readonly #onReady: (key: DocumentKey) => void;
   #send: ((text: string) => void) | null = null;
 
-  /** @param onOpened called after all documents have been requested over a new connection */
-  constructor(onOpened: () => void) {
+  /**
+   * @param onOpened called after all documents have been requested over a new connection
+   * @param onReady called when a document that was requested has arrived as a whole
+   */
+  constructor(onOpened: () => void, onReady: (key: DocumentKey) => void) {
     this.#onOpened = onOpened;
+    this.#onReady = onReady;
   }
 
   /** Whether any document is subscribed to. */
@@ -48,7 +54,9 @@ export class DocumentClient implements LiveClient {
   }
 
   // Subscriptions to rows and functions are those of other clients.
-  take(): void {}
+  take(message: LiveMessage): void {
+    if (message.type === "crdt-ready") this.#onReady(message);
+  }
   reset(): void {}
 
   subscribe(key: DocumentKey): void {
@@ -66,15 +74,16 @@ export class DocumentClient implements LiveClient {
     one.count -= 1;
     if (one.count > 0) return;
     this.#counts.delete(name);
-    this.#tell("crdt-unsubscribe", key);
+    this.#tell({ type: "crdt-unsubscribe" }, key);
   }
 
   /** Requests the document again: the server does not answer for a row that does not exist yet. */
   ask(key: DocumentKey): void {
-    if (this.#counts.has(nameOfDocument(key))) this.#tell("crdt-subscribe", key);
+    if (this.#counts.has(nameOfDocument(key)))
+      this.#tell({ type: "crdt-subscribe", ready: true }, key);
   }
 
-  #tell(type: string, { entity, rowId }: DocumentKey): void {
-    this.#send?.(JSON.stringify({ type, entity, rowId }));
+  #tell(message: Readonly<Record<string, unknown>>, { entity, rowId }: DocumentKey): void {
+    this.#send?.(JSON.stringify({ ...message, entity, rowId }));
   }
 }

@@ -16,6 +16,8 @@ export interface DocumentPollsOptions {
   readonly store: LocalStore;
   /** Where received frames are emitted. */
   readonly frames: Emitter<Uint8Array>;
+  /** Called when all frames of a response were emitted. */
+  readonly onReady: (key: DocumentKey) => void;
 }
 
 /**
@@ -94,7 +96,7 @@ class DocumentPoll {
   }
 
   async #run(): Promise<void> {
-    const { platform, frames } = this.#options;
+    const { platform, frames, onReady } = this.#options;
     this.#isRunning = true;
     this.#isOutdated = false;
     this.#nextAt = platform.now() + MIN_INTERVAL_MS;
@@ -106,6 +108,7 @@ class DocumentPoll {
     if (answer !== null && this.#after === after) {
       this.#after = answer.after;
       for (const frame of answer.frames) frames.emit(frame);
+      onReady(this.#key);
     }
     this.#wait(this.#isOutdated ? MIN_INTERVAL_MS : MAX_INTERVAL_MS);
   }

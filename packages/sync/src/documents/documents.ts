@@ -34,6 +34,7 @@ export class Documents {
   readonly #tabs: DocumentTabs | null;
   readonly #reset = new Emitter<void>();
   readonly #opened = new Emitter<void>();
+  readonly #ready = new Emitter<DocumentKey>();
   readonly #loaded = new Emitter<void>();
   #isStarted = false;
   #cancelClose: () => void = () => undefined;
@@ -51,7 +52,8 @@ export class Documents {
     this.#options = parts;
     const onSaved = (): void => this.#tabs?.stored();
     this.#parts = new DocumentParts({ ...parts, onChange: onPending, onSaved });
-    this.#client = new DocumentClient(() => this.#opened.emit());
+    const onReady = (key: DocumentKey): void => this.#ready.emit(key);
+    this.#client = new DocumentClient(() => this.#opened.emit(), onReady);
     const { tabs = browserTabs() } = platform;
     this.#tabs =
       tabs === null
@@ -67,7 +69,7 @@ export class Documents {
             onStored: () => void this.#parts.load().then(() => this.#watchTabs()),
           });
     const connecting = { ...parts, socketUrl: wsUrl, reconnectDelay };
-    this.#polls = new DocumentPolls({ ...parts, frames });
+    this.#polls = new DocumentPolls({ ...parts, frames, onReady });
     this.#channel = new DocumentChannel(this.#client, connecting, {
       onBytes: (bytes) => frames.emit(bytes),
       onResult: (works) => {
@@ -175,6 +177,16 @@ export class Documents {
   /** Calls the listener when a connection has opened. @returns an unsubscribe function */
   onOpened(listener: () => void): () => void {
     return this.#opened.on(listener);
+  }
+
+  /**
+   * Calls the listener when a document that was requested has arrived as a whole. A server of an
+   * earlier version does not tell.
+   *
+   * @returns an unsubscribe function
+   */
+  onReady(listener: (key: DocumentKey) => void): () => void {
+    return this.#ready.on(listener);
   }
 
   /** Calls the listener when stored changes have been loaded. @returns an unsubscribe function */

@@ -111,11 +111,9 @@ export class SyncEngine extends EngineAliases {
     this.#http = new HttpClient(baseUrl, platform, () => this.#session.token, this.#session);
     this.#code = new CodeWatch(this.#http.baseUrl, platform, () => this.#updateStatus());
     const tabId = this.#newId();
-    this.#extras = new Lazy(() => import("../connection/extras.ts"), this.#code.watch());
-    this.#online = new Lazy(async () => {
-      const { Online: Networking } = await loadOnline();
-      return new Networking(parts);
-    }, this.#code.watch());
+    this.#extras = new Lazy(platform, () => import("../connection/extras.ts"), this.#code.watch());
+    const loadNetwork = async (): Promise<Online> => new (await loadOnline(platform)).Online(parts);
+    this.#online = new Lazy(platform, loadNetwork, this.#code.watch());
     let lastId = 0;
     const nextId = (): number => (lastId += 1);
     this.#queries = config.sync === "queries" ? this.#makeQueries(nextId) : null;
@@ -607,10 +605,14 @@ export class SyncEngine extends EngineAliases {
     });
     const { openDisk } = this.platform;
     if (parts.config.persist === false || openDisk === null) return null;
-    return new Lazy(async () => {
-      const { persistenceOf } = await import("../persistence/kept.ts");
-      return persistenceOf(parts, openDisk);
-    }, this.#code.watch());
+    return new Lazy(
+      this.platform,
+      async () => {
+        const { persistenceOf } = await import("../persistence/kept.ts");
+        return persistenceOf(parts, openDisk);
+      },
+      this.#code.watch(),
+    );
   }
 
   /** The state of the connection. */

@@ -3,6 +3,7 @@ import { loadOnline } from "../connection/load-online.ts";
 import type { HttpClient } from "../connection/http.ts";
 import { functionPath } from "./function-path.ts";
 import { toPlain } from "../outbox/plain.ts";
+import { inLoadTime } from "../platform/load-code.ts";
 import type { Platform } from "../platform/platform.ts";
 
 /**
@@ -27,7 +28,7 @@ export async function callFunction(
   const call = { http, platform, path, args: toPlain(args), key, token: http.token };
   // The code is loaded before the call: a page that can't load it must not report a call as failed
   // that has run.
-  const { callWithRetries } = await loadOnline();
+  const { callWithRetries } = await loadOnline(platform);
   return callWithRetries(call);
 }
 
@@ -48,7 +49,8 @@ export async function* streamFunction(
   const path = functionPath(http, name);
   const call = { http, path, args: toPlain(args), token: http.token };
   // The code is loaded on demand, before the call, because few pages read streams.
-  const { callAndRead } = await import("../connection/extras.ts").catch((cause: unknown) => {
+  const loading = inLoadTime(http.platform, import("../connection/extras.ts"));
+  const { callAndRead } = await loading.catch((cause: unknown) => {
     throw codeNotLoaded(cause);
   });
   return yield* callAndRead(call);

@@ -28,7 +28,7 @@ export class LazyFunctions implements LiveClient {
     load: () => Promise<Pick<typeof Extras, "LiveFunctions">>,
   ) {
     this.#platform = options.platform;
-    this.#functions = new Lazy(async () => {
+    this.#functions = new Lazy(options.platform, async () => {
       const loaded = await load();
       return new loaded.LiveFunctions(options);
     });

@@ -3,6 +3,7 @@ import type * as Extras from "../connection/extras.ts";
 import type { LiveClient } from "../connection/live-client.ts";
 import type { TabServer } from "../connection/tabs.ts";
 import { Lazy } from "../platform/lazy.ts";
+import type { Platform } from "../platform/platform.ts";
 import type { LiveTabs, LiveTabsOptions } from "./live-tabs.ts";
 
 /** Serves the other tabs of a browser: the code is loaded when this tab begins to lead. */
@@ -11,8 +12,11 @@ export class LazyTabs implements TabServer, LiveClient {
   /** Sends a message over the connection; null while there is none. */
   #send: ((text: string) => void) | null = null;
 
-  constructor(options: LiveTabsOptions, extras: Pick<Lazy<typeof Extras>, "load">) {
-    this.#tabs = new Lazy(async () => {
+  constructor(
+    options: LiveTabsOptions & { readonly platform: Platform },
+    extras: Pick<Lazy<typeof Extras>, "load">,
+  ) {
+    this.#tabs = new Lazy(options.platform, async () => {
       const loaded = await extras.load();
       const tabs = new loaded.LiveTabs(options);
       if (this.#send !== null) tabs.opened(this.#send);

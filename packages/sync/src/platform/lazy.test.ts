@@ -1,10 +1,13 @@
 import { expect, test } from "bun:test";
 import { Lazy } from "./lazy.ts";
+import { LOAD_MS } from "./load-code.ts";
+import { systemPlatform } from "./platform.ts";
 
 test("a part is loaded once, and again after a failure; waiting work runs in order", async () => {
   let loads = 0;
   const tries: boolean[] = [];
   const lazy = new Lazy(
+    systemPlatform,
     () => {
       loads += 1;
       return loads === 1
@@ -30,11 +33,8 @@ test("a part is loaded once, and again after a failure; waiting work runs in ord
 
 test("work that fails affects neither the part nor other waiting work", async () => {
   const warnings: string[] = [];
-  const lazy = new Lazy(
-    () => Promise.resolve("part"),
-    undefined,
-    (message) => void warnings.push(message),
-  );
+  const platform = { ...systemPlatform, warn: (text: string) => void warnings.push(text) };
+  const lazy = new Lazy(platform, () => Promise.resolve("part"));
   const told: string[] = [];
   lazy.use(() => {
     throw new Error("no");
@@ -42,4 +42,28 @@ test("work that fails affects neither the part nor other waiting work", async ()
   lazy.use((part) => told.push(part));
   expect([await lazy.load(), await lazy.load(), told]).toEqual(["part", "part", ["part"]]);
   expect(warnings).toEqual(["Error: no"]);
+});
+
+test("code that hangs fails in time, is not loaded twice, and may arrive later", async () => {
+  const timers: (() => void)[] = [];
+  const after = (ms: number, run: () => void): (() => void) => {
+    expect(ms).toBe(LOAD_MS);
+    timers.push(run);
+    return () => void timers.splice(timers.indexOf(run), 1);
+  };
+  let loads = 0;
+  const arrival = Promise.withResolvers<string>();
+  const lazy = new Lazy({ ...systemPlatform, after }, () => {
+    loads += 1;
+    return arrival.promise;
+  });
+  const told: string[] = [];
+  lazy.use((part) => told.push(part));
+  const late = lazy.load().catch(String);
+  timers.at(0)?.();
+  expect(await late).toBe("Error: The code was not loaded in time.");
+  const again = lazy.load();
+  arrival.resolve("part");
+  expect([await again, lazy.part, told, loads]).toEqual(["part", "part", ["part"], 1]);
+  expect([await lazy.load(), timers]).toEqual(["part", []]);
 });

@@ -1,27 +1,28 @@
-import { systemPlatform } from "./platform.ts";
+import { inLoadTime } from "./load-code.ts";
+import type { Platform } from "./platform.ts";
 
 /** A part of an engine whose code is loaded on first use. */
 export class Lazy<T> {
+  readonly #platform: Pick<Platform, "after" | "warn">;
   readonly #make: () => Promise<T>;
   #loading: Promise<T> | null = null;
   #part: T | null = null;
   readonly #waiting: ((part: T) => void)[] = [];
   readonly #onTry: (isLoaded: boolean) => void;
-  readonly #warn: (message: string) => void;
 
   /**
+   * @param platform is told the errors of work that waited for it
    * @param make loads the code, and creates the part
    * @param onTry called with whether the code could be loaded, at each attempt
-   * @param warn called with errors of work that waited for it
    */
   constructor(
+    platform: Pick<Platform, "after" | "warn">,
     make: () => Promise<T>,
     onTry: (isLoaded: boolean) => void = () => undefined,
-    warn = systemPlatform.warn,
   ) {
+    this.#platform = platform;
     this.#make = make;
     this.#onTry = onTry;
-    this.#warn = warn;
   }
 
   /** Null before it is loaded. */
@@ -29,7 +30,11 @@ export class Lazy<T> {
     return this.#part;
   }
 
-  /** Loads it once; retries after a failure. @throws Error if the code can't be loaded now */
+  /**
+   * Loads it once; retries after a failure.
+   *
+   * @throws Error if the code can't be loaded now. If that takes too long, it can still arrive.
+   */
   load(): Promise<T> {
     this.#loading ??= this.#make().then(
       (part) => this.#begin(part),
@@ -39,7 +44,7 @@ export class Lazy<T> {
         throw error;
       },
     );
-    return this.#loading;
+    return this.#part === null ? inLoadTime(this.#platform, this.#loading) : this.#loading;
   }
 
   /** Runs the work with the part, now or once it is loaded. */
@@ -72,7 +77,7 @@ export class Lazy<T> {
         work(part);
       } catch (error) {
         // Its caller has returned: an error must neither affect other work nor the part.
-        this.#warn(String(error));
+        this.#platform.warn(String(error));
       }
     return part;
   }

@@ -18,13 +18,17 @@ export class LazyQueries implements RowSource {
     online: { load(): Promise<{ readonly functions: LazyFunctions }> },
     onTry: (isLoaded: boolean) => void,
   ) {
-    this.#mode = new Lazy(async () => {
-      const [{ functions }, { QueryMode: Mode }] = await Promise.all([
-        online.load(),
-        import("./query-mode.ts"),
-      ]);
-      return new Mode({ ...options, functions });
-    }, onTry);
+    this.#mode = new Lazy(
+      options.platform,
+      async () => {
+        const [{ functions }, { QueryMode: Mode }] = await Promise.all([
+          online.load(),
+          import("./query-mode.ts"),
+        ]);
+        return new Mode({ ...options, functions });
+      },
+      onTry,
+    );
   }
 
   /** The code and its state; null before it is loaded. */

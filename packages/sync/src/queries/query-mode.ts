@@ -29,10 +29,10 @@ export class QueryMode {
   readonly connect = connectLive;
 
   constructor(options: QueryModeOptions) {
-    const { store, functions, extras } = options;
+    const { platform, store, functions, extras } = options;
     this.queries = new QuerySubscriptions(options);
     this.pushes = new SocketPush(options);
     this.clients = [this.queries, functions];
-    this.tabs = new LazyTabs({ store, queries: this.queries, functions }, extras);
+    this.tabs = new LazyTabs({ platform, store, queries: this.queries, functions }, extras);
   }
 }

@@ -274,7 +274,7 @@ export class Session {
 
   /** Creates a guest and stores the token. */
   async signInAsGuest(): Promise<{ readonly token: string; readonly userId: string }> {
-    const { createGuest } = await loadOnline();
+    const { createGuest } = await loadOnline(this.#options.platform);
     const guest = await createGuest(this.#httpOf(() => null));
     this.token = guest.token;
     return guest;
@@ -286,13 +286,13 @@ export class Session {
     const ended = storage.get(this.#endedKey);
     if (ended !== null) {
       // Its user has signed out while the server was out of reach.
-      const { endSession } = await loadOnline();
+      const { endSession } = await loadOnline(this.#options.platform);
       await endSession(this.#httpOf(() => ended));
       storage.remove(this.#endedKey);
     }
     const answer = this.#httpOf(() => this.token).request("GET", "/api/auth/me");
     answer.catch(() => undefined);
-    const { readSession } = await loadOnline();
+    const { readSession } = await loadOnline(this.#options.platform);
     return readSession(answer);
   }
 

@@ -186,12 +186,11 @@ async function withdraw(services: OrganizationServices, context: RequestContext)
 async function accept(services: OrganizationServices, context: RequestContext): Promise<Answer> {
   const { organizations, users } = services;
   const user = await ownUser(services, context);
-  const isVerified = await users.isVerified(user);
-  const joined = await organizations.accept(
-    context.param("token"),
-    user.id,
-    isVerified ? String(user["email"]) : "",
-  );
+  const joined = await organizations.accept(context.param("token"), {
+    id: user.id,
+    email: String(user["email"]),
+    isVerified: await users.isVerified(user),
+  });
   await record(services, context, "member.joined", joined.id);
   return json(joined);
 }

@@ -2,7 +2,7 @@ import { MAX_INVITATIONS } from "@pylonsync/protocol";
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { scratchStore } from "../../store/testing/scratch-store.ts";
-import { Organizations } from "./organizations.ts";
+import { Organizations, type Invited } from "./organizations.ts";
 
 const DAY_MS = 24 * 60 * 60_000;
 const USERS = ["ann", "ben", "cas"] as const;
@@ -11,6 +11,9 @@ const ROLES = ["owner", "admin", "member", "guide"] as const;
 function rank(role: string): number {
   return role === "owner" ? 2 : role === "admin" ? 1 : 0;
 }
+
+/** A user who has verified the address. */
+const invited = (id: string): Invited => ({ id, email: `${id}@example.com`, isVerified: true });
 
 test("an owner always remains, and nobody grants or removes a role above their own", async () => {
   await using scratch = scratchStore();
@@ -31,7 +34,7 @@ test("an owner always remains, and nobody grants or removes a role above their o
       const join = async (userId: string): Promise<void> => {
         const owner = [...roles].find(([, role]) => role === "owner")?.[0] ?? "";
         const { token } = await organizations.invite(id, owner, `${userId}@example.com`, "member");
-        await organizations.accept(token, userId, `${userId}@example.com`);
+        await organizations.accept(token, invited(userId));
         roles.set(userId, "member");
       };
       for (const { actor, user: whom, role } of steps) {
@@ -77,7 +80,13 @@ test("an invitation is for one address, once, for a week, if its maker may grant
     (await organizations.invite(id, "ann", email, "admin")).token;
   const token = await invite("ben@example.com");
   const accept = (with_: string, user: string): Promise<unknown> =>
-    organizations.accept(with_, user, `${user}@example.com`);
+    organizations.accept(with_, invited(user));
+  const ben = { ...invited("ben"), isVerified: false };
+  await expect(organizations.accept(token, ben)).rejects.toMatchObject({
+    code: "EMAIL_NOT_VERIFIED",
+  });
+  const cas = { ...ben, email: "cas@example.com" };
+  await expect(organizations.accept(token, cas)).rejects.toMatchObject({ code: "INVALID_TOKEN" });
   await expect(accept(token, "cas")).rejects.toMatchObject({ code: "INVALID_TOKEN" });
   expect(await accept(token, "ben")).toMatchObject({ id, role: "admin" });
   await expect(accept(token, "ben")).rejects.toMatchObject({ code: "INVALID_TOKEN" });
@@ -104,7 +113,7 @@ test("an organization without an owner goes to the next in rank, or is deleted",
     advance(1);
     const email = `${user}@example.com`;
     const { token } = await organizations.invite(id, "ann", email, role);
-    await organizations.accept(token, user, email);
+    await organizations.accept(token, invited(user));
   };
   await join("ben", "member");
   await join("cas", "admin");

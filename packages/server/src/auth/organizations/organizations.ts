@@ -36,6 +36,14 @@ export interface Invitation {
   readonly expires_at: string;
 }
 
+/** A user who accepts an invitation. */
+export interface Invited {
+  readonly id: string;
+  readonly email: string;
+  /** Whether the user has shown that the address is theirs. */
+  readonly isVerified: boolean;
+}
+
 /**
  * Called after a change of a user's membership: with the new role, or null if the membership has
  * ended.
@@ -291,14 +299,12 @@ export class Organizations {
   /**
    * Makes the user a member.
    *
-   * @param email an address that the user has verified
    * @throws PylonError INVALID_TOKEN for an invitation that is unknown, used, expired or for
-   *   another user
+   *   another user; EMAIL_NOT_VERIFIED
    */
   async accept(
     token: string,
-    userId: string,
-    email: string,
+    { id: userId, email, isVerified }: Invited,
   ): Promise<Organization & { readonly role: string }> {
     const invalid = (): PylonError =>
       new PylonError(
@@ -306,7 +312,7 @@ export class Organizations {
         "This invitation is not for you, has been used, or has expired.",
         {
           field: "token",
-          hint: "Sign in with the invited email address, and verify it.",
+          hint: "Sign in with the invited email address, or ask for a new invitation.",
         },
       );
     const joined = await this.#store.transact(async (tx) => {
@@ -320,6 +326,13 @@ export class Organizations {
       if (organization === null) throw invalid();
       const inviter = await this.#roleIn(tx, organization.id, row.invitedBy);
       if (!mayInvite(inviter === null ? NO_RANK : rank(inviter), row.role)) throw invalid();
+      // Who has the link of this address may know that it is good.
+      if (!isVerified)
+        throw new PylonError(
+          "EMAIL_NOT_VERIFIED",
+          "Verify your email address to accept the invitation.",
+          { hint: "POST /api/auth/email/send-verification sends a code to it." },
+        );
       await INVITATIONS.delete(tx, row.id);
       const known = await this.#roleIn(tx, organization.id, userId);
       const role = known ?? row.role;

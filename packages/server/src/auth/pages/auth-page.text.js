@@ -195,10 +195,39 @@ onSubmit("leave", async ({ password }) => {
   }
   location.assign("/auth/sign-in");
 });
-onSubmit("invitation", async () => {
+async function accept() {
   await call("POST", `/invites/${encodeURIComponent(secret)}/accept`);
   done();
+}
+
+onSubmit("invitation", async () => {
+  try {
+    await accept();
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.code !== "EMAIL_NOT_VERIFIED") throw error;
+    const { dev_code: devCode } = await call("POST", "/email/send-verification");
+    show("verify");
+    say(
+      devCode === undefined
+        ? "We sent a code to your email address."
+        : "In dev mode the code is at /studio/mail.",
+    );
+  }
 });
+onSubmit("verify", async ({ code }) => {
+  await call("POST", "/email/verify", { code });
+  await accept();
+});
+
+/** Tells who accepts: the user may have signed in in another tab meanwhile. */
+async function loadInvited() {
+  const note = document.getElementById("invited");
+  if (note === null) return;
+  const { session, user } = await call("GET", "/session");
+  if (session.user_id === null || session.is_guest === true) return;
+  note.textContent = `You are signed in as ${user?.email ?? session.user_id}.`;
+  find("nav a").textContent = "Use another account";
+}
 
 /** Returns the address field of the visible step, if it has one. */
 function shownEmail() {
@@ -512,4 +541,6 @@ if (
 // Removes the secret from the URL, so that the history does not contain it.
 if (secret !== "") history.replaceState(null, "", location.pathname + location.search);
 void loadProviders();
-loadAccount().catch((error) => say(error.message, true));
+for (const load of [loadAccount, loadInvited]) load().catch((error) => say(error.message, true));
+if (document.getElementById("invited") !== null)
+  window.addEventListener("focus", () => void loadInvited().catch(() => undefined));

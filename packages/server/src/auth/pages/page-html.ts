@@ -91,9 +91,16 @@ export const PAGES = {
   invitation: {
     title: "You have been invited",
     body: [
-      '<p class="pylon-note">Sign in with the invited email address, then accept.</p>',
-      form("invitation", send("Accept")),
-      nav(link("sign-in", "Sign in in a new tab", ' target="_blank"')),
+      step(
+        "invitation",
+        [
+          '<p class="pylon-note" id="invited">',
+          "Sign in with the invited email address, then accept.</p>",
+          form("invitation", send("Accept")),
+          nav(link("sign-in", "Sign in in a new tab", ' target="_blank"')),
+        ].join(""),
+      ),
+      hiddenStep("verify", form("verify", code("verify"), send("Verify and accept"))),
     ].join(""),
   },
   account: {

@@ -43,6 +43,14 @@ export const FILES_VARIABLES = {
     fallback: DEFAULT_GUEST_FILE_BYTES,
     parse: whole(1, 5 * 1024 * GIB),
   }),
+  PYLON_FILES_USER_BYTES: variable<number | undefined>({
+    wants: "bytes from 1",
+    doc:
+      "The maximum size of all files of a user or guest, in bytes, with the announced size of " +
+      "unfinished uploads. If it is not set, there is no limit.",
+    fallback: undefined,
+    parse: whole(1, 1024 * 1024 * GIB),
+  }),
   PYLON_BACKUP_DIR: variable<string | undefined>({
     wants: "a folder",
     doc:

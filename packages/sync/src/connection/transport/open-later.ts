@@ -1,3 +1,5 @@
+import { inLoadTime } from "../../platform/load-code.ts";
+import type { Platform } from "../../platform/platform.ts";
 import type { LiveConnection, TextEvents } from "./transport.ts";
 
 /** The maximum number of messages that are buffered for a connection that is about to open. */
@@ -23,13 +25,14 @@ export class EarlyMessages {
 
 /** Opens a connection whose code is loaded on demand, because few pages need it. */
 export function openLater(
+  platform: Pick<Platform, "after">,
   load: () => Promise<() => LiveConnection>,
   { onEnd }: Pick<TextEvents, "onEnd">,
 ): LiveConnection {
   let connection: LiveConnection | null = null;
   let isClosed = false;
   const early = new EarlyMessages();
-  load().then(
+  inLoadTime(platform, load()).then(
     (open) => {
       if (isClosed) return;
       const opened = open();
