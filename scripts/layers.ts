@@ -33,7 +33,7 @@ export const PACKAGES: Layers = {
     "tanstack-db": ["sync", "sdk"],
     sync: ["sdk", "query", "protocol"],
     sdk: ["query"],
-    workflows: [],
+    workflows: ["sdk"],
     query: [],
     protocol: [],
   },
