@@ -214,22 +214,22 @@ export class DeliveryQueue {
       const record = this.#pending.take();
       if (record === undefined || record.seq <= this.#computed) continue;
       if (this.#steps.connections() === 0) this.#steps.skip(record);
-      else if (await this.#succeeds(() => this.#steps.compute(record))) times.push(record.at);
+      else
+        try {
+          await this.#steps.compute(record);
+          times.push(record.at);
+        } catch (error) {
+          this.#steps.failed(error);
+        }
       this.#computed = record.seq;
       this.#recent.add(record.seq, record.at);
     }
-    if (times.length > 0) await this.#succeeds(() => this.#steps.send(this.#computed));
-    this.#sent = this.#computed;
-    for (const at of times) this.#steps.delivered(at);
-  }
-
-  async #succeeds(step: () => Promise<void>): Promise<boolean> {
     try {
-      await step();
-      return true;
+      if (times.length > 0) await this.#steps.send(this.#computed);
     } catch (error) {
       this.#steps.failed(error);
-      return false;
     }
+    this.#sent = this.#computed;
+    for (const at of times) this.#steps.delivered(at);
   }
 }
