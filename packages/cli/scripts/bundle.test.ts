@@ -24,10 +24,8 @@ const START_MODULES = [
   "bun:jsc",
   "bun:sqlite",
   "fs",
-  "fs/promises",
   "os",
   "path",
-  "url",
   "util",
 ];
 

@@ -63,7 +63,6 @@ test("what a server says is understood", () => {
     { type: "resync", sub: 7 },
     { type: "error", id: 1, code: "INVALID_QUERY", message: "No.", hint: "Yes." },
     { type: "pong", seq: 4 },
-    { type: "crdt-ready", entity: "Note", rowId: "n1" },
     { type: "pushed", id: 1, status: 429, error: { code: "RATE_LIMITED", message: "No." } },
     {
       type: "pushed",
@@ -79,7 +78,6 @@ test("what a server says is understood", () => {
     { type: "ready", sub: 7, seq: 3 },
     { type: "result", sub: 9, seq: 4 },
     { type: "pushed", id: 1, answer: {} },
-    { type: "crdt-ready", entity: "Note" },
     null,
   ])
     expect(isLiveMessage(wrong)).toBe(false);

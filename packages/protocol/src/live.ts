@@ -171,15 +171,13 @@ export type LivePong = Guarded<typeof isLivePong>;
 /**
  * A document has arrived as a whole: all frames that a `crdt-subscribe` with `ready: true` had to
  * be answered with were sent before. The text is not to be shown earlier, because a snapshot alone
- * is an older state of it.
+ * is an older state of it. The keys are sent in this order.
  */
-export const isDocumentReady = /* @__PURE__ */ objectOf({
-  type: oneOf("crdt-ready"),
-  entity: isString,
-  rowId: isString,
-});
-/** See isDocumentReady. */
-export type DocumentReady = Guarded<typeof isDocumentReady>;
+export interface DocumentReady {
+  readonly type: "crdt-ready";
+  readonly entity: string;
+  readonly rowId: string;
+}
 
 /**
  * The first message on an event stream of version 2: by this name `POST /api/live/<id>` says what a
@@ -207,7 +205,6 @@ export const isLiveMessage = /* @__PURE__ */ anyOf(
   isLiveError,
   isLivePong,
   isPushedMessage,
-  isDocumentReady,
 );
 /** See isLiveMessage. */
 export type LiveMessage = Guarded<typeof isLiveMessage>;

@@ -42,6 +42,17 @@ export {
   type LinkedAccount,
 } from "./auth/linked-account-calls.ts";
 export {
+  acceptInvitation,
+  inviteMember,
+  listInvitations,
+  listMembers,
+  removeMember,
+  setMemberRole,
+  withdrawInvitation,
+  type OrganizationInvitation,
+  type OrganizationMember,
+} from "./auth/membership-calls.ts";
+export {
   createOrganization,
   listOrganizations,
   selectOrganization,

@@ -94,7 +94,6 @@ export class RunningServer {
     }
     maintenance.start();
     shards.start();
-    this.#parts.relays.start();
     this.#parts.matchmaker.start();
     loop.start();
     telemetry?.start(metrics);

@@ -1,5 +1,4 @@
-import { createReadStream, existsSync } from "node:fs";
-import { mkdir, open, readdir, readFile, writeFile } from "node:fs/promises";
+import { createReadStream, existsSync, promises } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { CommandError } from "../output.ts";
 
@@ -36,7 +35,7 @@ export async function seal(
   const files: Record<string, Contents["files"][string]> = {};
   for (const path of await filesIn(folder)) files[path] = await digest(join(folder, path));
   const contents: Contents = { layout: LAYOUT, ...about, files };
-  await writeFile(join(folder, CONTENTS), `${JSON.stringify(contents, null, 2)}\n`, {
+  await promises.writeFile(join(folder, CONTENTS), `${JSON.stringify(contents, null, 2)}\n`, {
     flush: true,
   });
   return contents;
@@ -48,7 +47,7 @@ export async function seal(
  * @throws CommandError RESTORE_NO_BACKUP, RESTORE_LAYOUT, RESTORE_DAMAGED
  */
 export async function verified(folder: string): Promise<Contents> {
-  const text = await readFile(join(folder, CONTENTS), "utf8").catch(() => null);
+  const text = await promises.readFile(join(folder, CONTENTS), "utf8").catch(() => null);
   if (text === null)
     throw new CommandError(
       "RESTORE_NO_BACKUP",
@@ -74,7 +73,7 @@ export async function verified(folder: string): Promise<Contents> {
 
 /** The paths of all files below a folder, with `/`, except for unfinished uploads. */
 export async function filesIn(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const entries = await promises.readdir(folder, { recursive: true, withFileTypes: true });
   return entries
     .filter((entry) => entry.isFile())
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
@@ -88,10 +87,10 @@ export async function filesIn(folder: string): Promise<string[]> {
  * @returns false if it was deleted in the meantime
  */
 export async function copyDurably(from: string, to: string): Promise<boolean> {
-  await mkdir(dirname(to), { recursive: true });
-  const source = await open(from, "r").catch(ifMissing);
+  await promises.mkdir(dirname(to), { recursive: true });
+  const source = await promises.open(from, "r").catch(ifMissing);
   if (source === null) return false;
-  const target = await open(to, "wx");
+  const target = await promises.open(to, "wx");
   try {
     const chunks: AsyncIterable<Uint8Array> = source.createReadStream({ autoClose: false });
     for await (const chunk of chunks) await target.writeFile(chunk);

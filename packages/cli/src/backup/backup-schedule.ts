@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-import { readdir, rename, rm } from "node:fs/promises";
+import { existsSync, promises } from "node:fs";
 import { join } from "node:path";
 import type { BackupOutcome } from "@pylonsync/server";
 import { timeStamp } from "../time-stamp.ts";
@@ -78,7 +77,7 @@ export class BackupSchedule {
    */
   async #there(): Promise<string[]> {
     const { dir, now } = this.#options;
-    return (await readdir(dir))
+    return (await promises.readdir(dir))
       .filter(
         (name) => NAME.test(name) && timeOf(name) <= now() && existsSync(join(dir, name, CONTENTS)),
       )
@@ -90,8 +89,8 @@ export class BackupSchedule {
     for (const name of (await this.#there()).slice(0, -keep)) {
       await this.#remove(join(dir, name), async (folder) => {
         // If the server stops in between, the next one recognizes the rest as no backup.
-        await rename(folder, `${folder}${PARTIAL}`);
-        await rm(`${folder}${PARTIAL}`, { recursive: true, force: true });
+        await promises.rename(folder, `${folder}${PARTIAL}`);
+        await promises.rm(`${folder}${PARTIAL}`, { recursive: true, force: true });
       });
     }
   }
@@ -99,10 +98,10 @@ export class BackupSchedule {
   /** Removes what a killed server left unfinished, both while making and while deleting. */
   async #forgetPartial(): Promise<void> {
     const { dir } = this.#options;
-    for (const name of await readdir(dir)) {
+    for (const name of await promises.readdir(dir)) {
       if (name.endsWith(PARTIAL) && NAME.test(name.slice(0, -PARTIAL.length)))
         await this.#remove(join(dir, name), (folder) =>
-          rm(folder, { recursive: true, force: true }),
+          promises.rm(folder, { recursive: true, force: true }),
         );
     }
   }

@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-import { chmod, mkdir, open, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { existsSync, promises } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Manifest } from "@pylonsync/sdk";
 import { CommandError } from "../output.ts";
@@ -34,14 +33,14 @@ export async function makeBackup(
 ): Promise<MadeBackup> {
   const growing = `${folder}${PARTIAL}`;
   try {
-    await rm(growing, { recursive: true, force: true });
-    await mkdir(growing, { recursive: true, mode: OWNER_ONLY_FOLDER });
+    await promises.rm(growing, { recursive: true, force: true });
+    await promises.mkdir(growing, { recursive: true, mode: OWNER_ONLY_FOLDER });
     // The database first: files exist before the rows that refer to them, and are deleted long
     // after.
     await copy(data.database, join(growing, DATABASE));
     const manifest = await storedManifest(join(growing, DATABASE));
     if (manifest !== null)
-      await writeFile(join(growing, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`, {
+      await promises.writeFile(join(growing, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`, {
         flush: true,
       });
     const uploads = uploadsOf(data, manifest);
@@ -50,17 +49,17 @@ export async function makeBackup(
       app: manifest === null ? null : { name: manifest.name, version: manifest.version },
       created_at: new Date().toISOString(),
     });
-    for (const entry of await readdir(growing, { recursive: true, withFileTypes: true })) {
+    for (const entry of await promises.readdir(growing, { recursive: true, withFileTypes: true })) {
       const path = join(entry.parentPath, entry.name);
-      await chmod(path, entry.isDirectory() ? OWNER_ONLY_FOLDER : OWNER_ONLY_FILE);
+      await promises.chmod(path, entry.isDirectory() ? OWNER_ONLY_FOLDER : OWNER_ONLY_FILE);
       if (entry.isDirectory()) await syncFolder(path);
     }
     await syncFolder(growing);
-    await rename(growing, folder);
+    await promises.rename(growing, folder);
     await syncFolder(dirname(folder));
     return { manifest, uploads, uploadedFiles };
   } catch (error) {
-    await rm(growing, { recursive: true, force: true }).catch(() => undefined);
+    await promises.rm(growing, { recursive: true, force: true }).catch(() => undefined);
     const reason = systemFailure(error, growing);
     if (reason !== null)
       throw new CommandError(
@@ -74,7 +73,7 @@ export async function makeBackup(
 
 /** Flushes the names of a folder's files to the disk: their content is there already. */
 async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, "r");
+  const handle = await promises.open(path, "r");
   try {
     await handle.sync();
   } finally {

@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { existsSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { isDataMigration, type DataMigration } from "@pylonsync/sdk";
 import type { DataMigrations } from "../data/data-migrations.ts";
@@ -19,7 +18,7 @@ export async function loadDataMigrations(
   const migrations = new Map<string, DataMigration>();
   const dir = join(root, FOLDER);
   if (!existsSync(dir)) return migrations;
-  for (const file of (await readdir(dir)).filter(isCodeFile).toSorted()) {
+  for (const file of readdirSync(dir).filter(isCodeFile).toSorted()) {
     const shown = relative(root, join(dir, file));
     const name = file.replace(/\.[jt]s$/, "");
     try {

@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { existsSync, readdirSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import {
   checkDeclaredErrors,
@@ -79,7 +78,7 @@ function nameOf(file: string): string {
 
 /** Returns the files that may be functions, relative to the top folder, sorted by name. */
 async function codeFiles(dir: string, folders: readonly string[]): Promise<string[]> {
-  const entries = await readdir(join(dir, ...folders), { withFileTypes: true });
+  const entries = readdirSync(join(dir, ...folders), { withFileTypes: true });
   const found: string[] = [];
   for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     const { name } = entry;
@@ -99,7 +98,7 @@ function isFunctionFolder(name: string): boolean {
 
 /** Folders of older apps contain helpers, which usually have no default export. */
 async function hasDefaultExport(file: string): Promise<boolean> {
-  const text = await readFile(file, "utf8");
+  const text = await Bun.file(file).text();
   return /\bexport\s+default\b|\bas\s+default\b/.test(text);
 }
 

@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { existsSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import type { ShardDefinition } from "@pylonsync/functions";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
@@ -23,7 +22,7 @@ export async function loadShards(root: string, diagnostics: Diagnostic[]): Promi
   const shardFiles = new Map<string, string>();
   const dir = join(root, FOLDER);
   if (!existsSync(dir)) return { shards, shardFiles };
-  for (const file of (await readdir(dir)).filter(isCodeFile).toSorted()) {
+  for (const file of readdirSync(dir).filter(isCodeFile).toSorted()) {
     const name = file.replace(/\.(ts|js)$/, "");
     const path = relative(root, join(dir, file));
     try {

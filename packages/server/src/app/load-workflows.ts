@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { existsSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { isWorkflow } from "@pylonsync/workflows";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
@@ -14,7 +13,7 @@ export async function loadWorkflows(root: string, diagnostics: Diagnostic[]): Pr
   const workflows = new Map<string, LoadedWorkflow>();
   const dir = join(root, FOLDER);
   if (!existsSync(dir)) return workflows;
-  for (const name of (await readdir(dir)).filter(isCodeFile).toSorted()) {
+  for (const name of readdirSync(dir).filter(isCodeFile).toSorted()) {
     const file = relative(root, join(dir, name));
     try {
       const { exports } = await importAppFile(join(dir, name), root);

@@ -1,15 +1,6 @@
-import {
-  access,
-  constants,
-  mkdir,
-  open,
-  readdir,
-  rename,
-  rm,
-  stat,
-  statfs,
-  type FileHandle,
-} from "node:fs/promises";
+// Not from node:fs/promises, which takes a start 2 ms: `promises` is loaded when it is used.
+import { constants, promises } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Platform } from "../platform.ts";
 import { errorCode } from "../util/errors.ts";
@@ -44,13 +35,13 @@ export class LocalStorage implements FileStorage {
   async put(id: string, content: AsyncIterable<Uint8Array>): Promise<void> {
     const incoming = join(this.#dir, INCOMING, `${id}.${this.#uuid()}`);
     const path = this.#path(id);
-    await mkdir(dirname(incoming), { recursive: true });
+    await promises.mkdir(dirname(incoming), { recursive: true });
     try {
       await writeDurably(incoming, content);
-      await mkdir(dirname(path), { recursive: true });
-      await rename(incoming, path);
+      await promises.mkdir(dirname(path), { recursive: true });
+      await promises.rename(incoming, path);
     } catch (error) {
-      await rm(incoming, { force: true });
+      await promises.rm(incoming, { force: true });
       throw error;
     }
     await syncFolder(dirname(path));
@@ -61,16 +52,16 @@ export class LocalStorage implements FileStorage {
   }
 
   async info(id: string): Promise<ObjectInfo | null> {
-    const found = await stat(this.#path(id)).catch(ifMissing);
+    const found = await promises.stat(this.#path(id)).catch(ifMissing);
     return found === null ? null : { size: found.size };
   }
 
   async delete(id: string): Promise<void> {
-    await rm(this.#path(id), { force: true });
+    await promises.rm(this.#path(id), { force: true });
     const incoming = join(this.#dir, INCOMING);
-    const names = (await readdir(incoming).catch(ifMissing)) ?? [];
+    const names = (await promises.readdir(incoming).catch(ifMissing)) ?? [];
     for (const name of names) {
-      if (name.startsWith(`${id}.`)) await rm(join(incoming, name), { force: true });
+      if (name.startsWith(`${id}.`)) await promises.rm(join(incoming, name), { force: true });
     }
   }
 
@@ -95,8 +86,8 @@ export class LocalStorage implements FileStorage {
     onStored: (progress: UploadProgress) => Promise<void>,
   ): Promise<void> {
     const path = this.#partPath(id);
-    await mkdir(dirname(path), { recursive: true });
-    const handle = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+    await promises.mkdir(dirname(path), { recursive: true });
+    const handle = await promises.open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
     let offset = before;
     let synced = before;
     const sync = async (): Promise<void> => {
@@ -123,25 +114,25 @@ export class LocalStorage implements FileStorage {
   async finishAppend({ id, size }: ResumableObject): Promise<void> {
     const part = this.#partPath(id);
     const path = this.#path(id);
-    const found = await stat(part).catch(ifMissing);
+    const found = await promises.stat(part).catch(ifMissing);
     // It was finished before, or nothing was ever written.
     if (found === null && size > 0) return;
-    await mkdir(dirname(path), { recursive: true });
+    await promises.mkdir(dirname(path), { recursive: true });
     // Bytes after the end come from an aborted request that wrote more than was recorded.
-    const handle = await open(part, constants.O_RDWR | constants.O_CREAT, 0o600);
+    const handle = await promises.open(part, constants.O_RDWR | constants.O_CREAT, 0o600);
     try {
       await handle.truncate(size);
       await handle.sync();
     } finally {
       await handle.close();
     }
-    await rename(part, path);
+    await promises.rename(part, path);
     await syncFolder(dirname(path));
   }
   async check(): Promise<"up" | "full"> {
-    await mkdir(this.#dir, { recursive: true });
-    await access(this.#dir, constants.W_OK);
-    const { bavail, bsize } = await statfs(this.#dir);
+    await promises.mkdir(this.#dir, { recursive: true });
+    await promises.access(this.#dir, constants.W_OK);
+    const { bavail, bsize } = await promises.statfs(this.#dir);
     return bavail * bsize < MIN_FREE_BYTES ? "full" : "up";
   }
   counts(): [] {
@@ -161,7 +152,7 @@ export class LocalStorage implements FileStorage {
 }
 
 async function writeDurably(path: string, content: AsyncIterable<Uint8Array>): Promise<void> {
-  const handle = await open(path, "wx", 0o600);
+  const handle = await promises.open(path, "wx", 0o600);
   try {
     let offset = 0;
     for await (const chunk of content) {
@@ -188,7 +179,7 @@ async function writeAll(handle: FileHandle, chunk: Uint8Array, at: number): Prom
 
 /** Without it the name, and not only the content, could be lost if the machine stops. */
 async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path);
+  const handle = await promises.open(path);
   try {
     await handle.sync();
   } finally {

@@ -15,7 +15,12 @@ export interface FunctionCallers {
 /** Finds functions and runs them. */
 export interface CallRunner {
   definitionOf(name: string, type: FnDefinition["type"]): FnDefinition;
-  run(name: string, definition: FnDefinition, args: unknown, call: Call): Promise<EncodedResult>;
+  run(
+    name: string,
+    definition: FnDefinition,
+    args: unknown,
+    call: Call,
+  ): EncodedResult | Promise<EncodedResult>;
 }
 
 /**

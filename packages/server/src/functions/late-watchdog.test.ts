@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { systemPlatform } from "../platform.ts";
 import { ManualPlatform } from "../testing/manual-platform.ts";
 import { LateWatchdog } from "./late-watchdog.ts";
 
@@ -15,4 +16,27 @@ test("it starts when it is awaited, and only once", async () => {
   expect(platform.timers).toBe(1);
   watchdog.stop();
   expect(platform.timers).toBe(0);
+});
+
+test.each([
+  // The default time limit of a call, and its grace.
+  [35_000, 1_000],
+  [16_000, 500],
+  [1_000, 250],
+])("with a limit of %d ms the thread reports every %d ms that it is not blocked", (limitMs, ms) => {
+  const platform = new ManualPlatform();
+  const waits: number[] = [];
+  const watchdog = new LateWatchdog({
+    limitMs,
+    platform: {
+      ...systemPlatform,
+      every: (everyMs, work) => {
+        waits.push(everyMs);
+        return platform.every(everyMs, work);
+      },
+    },
+  });
+  void watchdog.ready();
+  watchdog.stop();
+  expect(waits).toEqual([ms]);
 });

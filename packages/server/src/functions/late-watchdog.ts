@@ -105,6 +105,7 @@ export class LateWatchdog {
   /** Returns a line for each running function. */
   #lines(): string {
     let lines = "";
+    if (this.#running.size === 0) return lines;
     for (const { line } of this.#running) lines = lines === "" ? line : `${lines}\n${line}`;
     return lines;
   }

@@ -231,9 +231,9 @@ test("a call ends at its deadline or when its client disconnects, and writes not
     for (const end of ["deadline", "client"]) {
       const client = new AbortController();
       signals.length = 0;
-      const running = thrownBy(
-        runner.run(name, runner.find(name), {}, { ...call, signal: client.signal }),
-      );
+      const run = async (): Promise<unknown> =>
+        runner.run(name, runner.find(name), {}, { ...call, signal: client.signal });
+      const running = thrownBy(run());
       while (signals.length === 0) await turn();
       expect(app.platform.timers).toBe(timers + 1);
       if (end === "client") client.abort(new PylonError("INTERNAL", "The client disconnected."));
@@ -256,8 +256,8 @@ test("a function accepts the arguments that it declares", async () => {
   const { runner } = runnerOf({
     double: query({ args: { n: v.number() }, handler: (_ctx, { n }) => n * 2 }),
   });
-  const send = (args: unknown): Promise<unknown> =>
-    runner.run("double", runner.find("double"), args, call).then(({ value }) => value);
+  const send = async (args: unknown): Promise<unknown> =>
+    (await runner.run("double", runner.find("double"), args, call)).value;
   expect(await send({ n: 4 })).toBe(8);
   for (const args of [{}, { n: "4" }, { n: 4, m: 1 }, null, []])
     expect((await thrownBy(send(args))).code).toBe("INVALID_ARGS");
@@ -289,8 +289,9 @@ test("a mutation with an idempotency key is applied once, with the same result",
   expect((await thrownBy(receive(2, "evt_1"))).code).toBe("IDEMPOTENCY_KEY_REUSED");
   expect((await thrownBy(receive(1, ""))).code).toBe("INVALID_DATA");
   expect((await thrownBy(receive(1, "k".repeat(129)))).code).toBe("INVALID_DATA");
-  const strange = thrownBy(runner.run("strange", runner.find("strange"), {}, call));
-  expect(await strange).toMatchObject({ code: "INVALID_ARGS", field: "key" });
+  const strange = async (): Promise<unknown> =>
+    runner.run("strange", runner.find("strange"), {}, call);
+  expect(await thrownBy(strange())).toMatchObject({ code: "INVALID_ARGS", field: "key" });
   expect(await count()).toBe(2);
 });
 
@@ -309,8 +310,8 @@ test("an action calls functions for its user, also internal ones, never as the a
     wrong: action({ handler: (ctx) => ctx.runQuery("add", {}) }),
     missing: action({ handler: (ctx) => ctx.runQuery("whoo", {}) }),
   });
-  const run = (name: string, caller = call.caller): Promise<unknown> =>
-    runner.run(name, runner.find(name), {}, { ...call, caller }).then(({ value }) => value);
+  const run = async (name: string, caller = call.caller): Promise<unknown> =>
+    (await runner.run(name, runner.find(name), {}, { ...call, caller })).value;
   expect(await run("all")).toEqual(["ann", false]);
   expect(await run("all", ADMIN)).toEqual([null, false]);
   expect(await count()).toBe(2);

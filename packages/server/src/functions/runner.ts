@@ -62,7 +62,8 @@ export class Runner {
   /**
    * Runs a function. A mutation is one transaction, which is rolled back if it throws.
    *
-   * @returns the handler's result, with `undefined` as null, and its JSON
+   * @returns the handler's result, with `undefined` as null, and its JSON; a promise of it, unless
+   *   it is an action whose handler has returned without waiting
    * @throws PylonError INVALID_ARGS, FN_TIMEOUT, the errors of `ctx.error` and `ctx.db` that the
    *   handler throws, and HANDLER_ERROR for any other error and for a result that is not JSON
    */
@@ -71,7 +72,7 @@ export class Runner {
     definition: FnDefinition,
     rawArgs: unknown,
     call: Call,
-  ): Promise<EncodedResult> {
+  ): EncodedResult | Promise<EncodedResult> {
     const outer = currentOperation()?.span ?? null;
     const span =
       outer?.child(`function ${name}`, "internal", {
@@ -109,7 +110,11 @@ export class Runner {
     return callersFor(this, { ...call, caller: ANONYMOUS }, { signal });
   }
 
-  #run(running: RunningCall, rawArgs: unknown, span: Operation["span"]): Promise<EncodedResult> {
+  #run(
+    running: RunningCall,
+    rawArgs: unknown,
+    span: Operation["span"],
+  ): EncodedResult | Promise<EncodedResult> {
     const { name, definition, call, isIsolated } = running;
     this.#services.observer.started(name, isIsolated);
     try {
@@ -129,7 +134,7 @@ export class Runner {
             throw this.#failed(running, span, thrown);
           },
         );
-      return Promise.resolve(this.#succeeded(running, span, result));
+      return this.#succeeded(running, span, result);
     } catch (thrown) {
       return Promise.reject(this.#failed(running, span, thrown));
     }

@@ -4,11 +4,12 @@
  */
 import { dlopen, ptr } from "bun:ffi";
 import { systemPlatform } from "../platform.ts";
-import { BLOCKED_BY, WATCHDOG_SLOTS, type WatchdogStart } from "./watchdog-protocol.ts";
+import { beatMsOf, BLOCKED_BY, WATCHDOG_SLOTS, type WatchdogStart } from "./watchdog-protocol.ts";
 
 declare const self: Worker;
 
-const POLL_MS = 500;
+/** The number of beats between two looks at the counter. */
+const BEATS_PER_LOOK = 2;
 const EXIT_SOFTWARE = 70;
 
 self.onmessage = (event: MessageEvent<WatchdogStart>) => {
@@ -17,7 +18,7 @@ self.onmessage = (event: MessageEvent<WatchdogStart>) => {
   let lastHeartbeat = -1;
   const { every, monotonic } = systemPlatform;
   let silentSince = monotonic();
-  every(POLL_MS, () => {
+  every(BEATS_PER_LOOK * beatMsOf(limitMs), () => {
     const beat = Atomics.load(view, WATCHDOG_SLOTS.beat);
     if (beat !== lastHeartbeat) {
       lastHeartbeat = beat;

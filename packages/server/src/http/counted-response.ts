@@ -3,8 +3,9 @@ import { UNCOUNTED_BYTES } from "@pylonsync/protocol";
 import { BytesAnswer } from "../request/responses.ts";
 
 /**
- * Lets a Response of a route or an app count among the bytes in flight if its whole body is in memory, as a
- * text or as bytes. A stream is only produced as fast as it is read, and a file is read in parts.
+ * Lets a Response of a route or an app count among the bytes in flight if its whole body is in
+ * memory, as a text or as bytes. A stream is only produced as fast as it is read, and a file is
+ * read in parts.
  */
 export function countedResponse(response: Response): Response | Promise<BytesAnswer> {
   // Nothing else tells a body in memory from a stream without reading it.

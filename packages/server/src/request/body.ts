@@ -28,7 +28,7 @@ export class RequestBody implements Disposable {
 
   /** @throws PylonError PAYLOAD_TOO_LARGE, RATE_LIMITED, OVERLOADED */
   text(): Promise<string> {
-    return this.#read("text");
+    return this.#read("text", unchanged);
   }
 
   /**
@@ -37,40 +37,43 @@ export class RequestBody implements Disposable {
    * @throws PylonError PAYLOAD_TOO_LARGE, RATE_LIMITED, OVERLOADED
    */
   exactText(): Promise<string> {
-    return this.#read("exact");
+    return this.#read("exact", unchanged);
   }
 
   /**
    * The text of a JSON body, for `parseScanned`.
    *
+   * @param use called with the text when it is complete. A promise of the text before it would add
+   *   to the cost of each small request.
+   * @returns what `use` returns
    * @throws PylonError INVALID_JSON for text that nests too deep or has too many values,
    *   PAYLOAD_TOO_LARGE, RATE_LIMITED, OVERLOADED
    */
-  jsonText(): Promise<string> {
-    return this.#read("json");
+  jsonText<T>(use: (text: string) => T | Promise<T>): Promise<T> {
+    return this.#read("json", use);
   }
 
   [Symbol.dispose](): void {
     this.#transfer?.[Symbol.dispose]();
   }
 
-  #read(as: Reading): Promise<string> {
+  #read<T>(as: Reading, use: (text: string) => T | Promise<T>): Promise<T> {
     const request = this.#request;
     const limit = BODY_LIMITS[this.#bounds.limit];
     const length = request.headers.get("content-length");
     if (Number(length ?? 0) > limit) return Promise.reject(tooLarge(limit));
     // The content length is a body's maximum size; that of a chunked one is known only at its end.
     if ((length !== null && Number(length) <= UNCOUNTED_BYTES) || request.body === null)
-      return this.#readWhole(as);
-    return this.#readLarge(request.body.getReader(), limit, as);
+      return this.#readWhole(as, use);
+    return this.#readLarge(request.body.getReader(), limit, as).then(use);
   }
 
-  #readWhole(as: Reading): Promise<string> {
+  #readWhole<T>(as: Reading, use: (text: string) => T | Promise<T>): Promise<T> {
     return this.#request.bytes().then(
       (bytes) => {
         const text = decoded(bytes, as);
         if (as === "json") scanJson(text);
-        return text;
+        return use(text);
       },
       () => {
         throw cutOff();
@@ -110,6 +113,10 @@ export class RequestBody implements Disposable {
     transfer.arrived();
     return decoded(Buffer.concat(chunks), as);
   }
+}
+
+function unchanged(text: string): string {
+  return text;
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true });

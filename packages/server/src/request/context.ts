@@ -72,14 +72,21 @@ export class RequestContext implements Disposable {
    * @throws PylonError INVALID_JSON, PAYLOAD_TOO_LARGE, RATE_LIMITED, OVERLOADED, UNAUTHORIZED
    */
   json(fallback?: unknown): Promise<unknown> {
-    return this.#takeBody()
-      .jsonText()
-      .then((text) => {
-        const parse = (): unknown =>
-          text === "" && fallback !== undefined ? fallback : parseScanned(text);
-        const confirmed = this.#confirm();
-        return confirmed === null ? parse() : confirmed.then(parse);
-      });
+    return this.useJson(fallback, (value) => value);
+  }
+
+  /**
+   * Reads the JSON body as `json` does, and calls `use` with its value.
+   *
+   * @returns what `use` returns. The most frequent route is spared one promise.
+   */
+  useJson<T>(fallback: unknown, use: (value: unknown) => T | Promise<T>): Promise<T> {
+    return this.#takeBody().jsonText((text) => {
+      const parse = (): T | Promise<T> =>
+        use(text === "" && fallback !== undefined ? fallback : parseScanned(text));
+      const confirmed = this.#confirm();
+      return confirmed === null ? parse() : confirmed.then(parse);
+    });
   }
 
   /**

@@ -107,8 +107,8 @@ export class Transfers {
 
   /**
    * @param max the maximum number of bytes in total; a caller may use a part of it (CALLER_SHARE)
-   * @param whenFull whether a transfer is rejected if there is no room for it, or the slowest one of
-   *   the caller with the most is aborted, because the request of this one has had its effects
+   * @param whenFull whether a transfer is rejected if there is no room for it, or the slowest one
+   *   of the caller with the most is aborted, because the request of this one has had its effects
    */
   constructor(
     max: number,

@@ -1,6 +1,7 @@
 import { CloseCode, JOIN_TOKEN_MS, joinProtocol, SHARD_PROTOCOL } from "@pylonsync/protocol";
 import type { RequestContext } from "../request/context.ts";
 import { sleep, type Platform, type Timer } from "../platform.ts";
+import type { JoinTokens } from "./join-tokens.ts";
 import type { ShardConnection } from "./shard-connection.ts";
 import { ShardElsewhereError } from "./shard-elsewhere-error.ts";
 import { ShardRelay, type RelaySocket, type RelayStart } from "./shard-relay.ts";
@@ -51,17 +52,23 @@ export interface RelayedJoin extends ShardJoin {
   readonly isGone: () => boolean;
 }
 
+/** The methods of Shards that relays use. */
+interface RelayedShards extends Pick<Shards, "join" | "ownerOf" | "probed" | "replicaSilences"> {
+  readonly tokens: Pick<JoinTokens, "sign">;
+}
+
 /** Connects clients to their shards, on this replica or through another one. */
 export class ShardRelays {
-  readonly #shards: Shards;
+  readonly #shards: RelayedShards;
   readonly #network: ReplicaNetwork;
   readonly #platform: Platform;
   /** The open relays, with their destinations. */
   readonly #open = new Map<ShardRelay, { readonly replica: string; readonly address: string }>();
+  /** Null while there are no relays: a timer costs CPU in every server, most of which have none. */
   #timer: Timer | null = null;
   #isChecking = false;
 
-  constructor(shards: Shards, network: ReplicaNetwork, platform: Platform) {
+  constructor(shards: RelayedShards, network: ReplicaNetwork, platform: Platform) {
     this.#shards = shards;
     this.#network = network;
     this.#platform = platform;
@@ -72,19 +79,8 @@ export class ShardRelays {
     return this.#open.size;
   }
 
-  start(): void {
-    const check = async (): Promise<void> => {
-      if (this.#isChecking) return;
-      this.#isChecking = true;
-      await this.#check().finally(() => {
-        this.#isChecking = false;
-      });
-    };
-    this.#timer = this.#platform.every(CHECK_MS, () => void check()).unref();
-  }
-
+  /** Ends all relays. */
   stop(): void {
-    this.#timer?.cancel();
     for (const relay of [...this.#open.keys()]) relay.lost();
   }
 
@@ -130,9 +126,10 @@ export class ShardRelays {
       client,
       platform: this.#platform,
       takesReconnect: isInvited,
-      onEnd: () => void this.#open.delete(relay),
+      onEnd: () => this.#ended(relay),
     });
     this.#open.set(relay, { replica, address });
+    this.#timer ??= this.#platform.every(CHECK_MS, () => void this.#checkOnce()).unref();
     const outcome = await relay.opened;
     if (outcome === "open") return relay;
     // The shard has just moved or was lost: this is retried without notifying the client.
@@ -173,9 +170,24 @@ export class ShardRelays {
     }
   }
 
+  #ended(relay: ShardRelay): void {
+    this.#open.delete(relay);
+    if (this.#open.size > 0) return;
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  /** Checks the other replicas, unless a check is still running. */
+  async #checkOnce(): Promise<void> {
+    if (this.#isChecking) return;
+    this.#isChecking = true;
+    await this.#check().finally(() => {
+      this.#isChecking = false;
+    });
+  }
+
   /** Probes silent replicas, because a failed machine does not close its sockets. */
   async #check(): Promise<void> {
-    if (this.#open.size === 0) return;
     const silences = await this.#shards.replicaSilences().catch(() => null);
     if (silences === null) return;
     const suspects = new Map<string, string>();

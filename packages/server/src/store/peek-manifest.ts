@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { pathToFileURL } from "node:url";
 import { constants, Database } from "bun:sqlite";
 import type { DatabaseConfig } from "../config/config.ts";
 import { type StoredManifest, parseStoredManifest } from "../schema/stored-manifest.ts";
@@ -27,7 +26,7 @@ function peekSqlite(path: string): string | null {
   // creating a log.
   const isAtRest = !existsSync(`${path}-wal`);
   const file = new Database(
-    `${pathToFileURL(path).href}${isAtRest ? "?immutable=1" : ""}`,
+    `${Bun.pathToFileURL(path).href}${isAtRest ? "?immutable=1" : ""}`,
     constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI,
   );
   try {

@@ -44,6 +44,13 @@ export class CommitBatch {
     if (!this.#bySubscription.has(subscription)) this.#bySubscription.set(subscription, new Map());
   }
 
+  /** Whether rows must be read before it can be sent. */
+  get needsReads(): boolean {
+    for (const { root, window } of this.#bySubscription.keys())
+      if (root.branches.length > 0 || window?.needsRefill === true) return true;
+    return false;
+  }
+
   /** The subscriptions with related rows of which some part is affected. */
   *trees(): Generator<Subscription> {
     const found = new Set<Subscription>();

@@ -223,11 +223,21 @@ export class DeliveryQueue {
       const record = this.#pending.take();
       if (record === undefined || record.seq <= this.#computed) continue;
       if (this.#steps.connections() === 0) this.#steps.skip(record);
-      else if (await this.#succeeds(() => this.#steps.compute(record))) times.push(record.at);
+      else
+        try {
+          await this.#steps.compute(record);
+          times.push(record.at);
+        } catch (error) {
+          this.#steps.failed(error);
+        }
       this.#computed = record.seq;
       this.#remember(record);
     }
-    if (times.length > 0) await this.#succeeds(() => this.#steps.send(this.#computed));
+    try {
+      if (times.length > 0) await this.#steps.send(this.#computed);
+    } catch (error) {
+      this.#steps.failed(error);
+    }
     this.#sent = this.#computed;
     for (const at of times) this.#steps.delivered(at);
   }
@@ -235,15 +245,5 @@ export class DeliveryQueue {
   #remember(record: ChangeRecord): void {
     this.#recent.add(record.seq, record.at);
     this.#recentRecords.add(record);
-  }
-
-  async #succeeds(step: () => Promise<void>): Promise<boolean> {
-    try {
-      await step();
-      return true;
-    } catch (error) {
-      this.#steps.failed(error);
-      return false;
-    }
   }
 }

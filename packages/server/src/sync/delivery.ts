@@ -28,6 +28,15 @@ export interface Effects {
   readonly lost: readonly Subscription[];
 }
 
+/** The rows that a change moved because an `exists` reads the changed row. */
+interface Moved {
+  readonly moved: readonly Effect[];
+  readonly lost: readonly Subscription[];
+}
+
+const NONE: ReadonlySet<Subscription> = new Set();
+const UNMOVED: Moved = { moved: [], lost: [] };
+
 /** The dependencies of the delivery. */
 export interface DeliveryOptions {
   readonly reader: Reader;
@@ -103,32 +112,37 @@ export class Delivery {
   async #effectsOf(record: ChangeRecord): Promise<Effects> {
     const { entity } = record;
     const now = this.#now();
-    const wasIn = await this.#holding(record.before, entity, now, this.#readerBefore(record));
-    const { moved, lost } = await this.#moved(record);
+    const { before: old, after: row } = record;
+    // Only for what reads: the readers get a change before its writer is answered, as long as fewer
+    // promises are awaited for it than for the answer.
+    const wasIn =
+      old === null ? NONE : await this.#holding(old, entity, now, this.#readerBefore(record));
+    const dependent = this.#registry.findDependent(record);
+    const { moved, lost } = dependent.size === 0 ? UNMOVED : await this.#moved(dependent, record);
     this.#related.apply(record);
-    const isNowIn = await this.#holding(record.after, entity, now, this.reader);
+    const isNowIn = row === null ? NONE : await this.#holding(row, entity, now, this.reader);
     const messages = new ChangeMessages(record);
     const effects: Effect[] = [];
     for (const subscription of new Set([...wasIn, ...isNowIn])) {
       const [before, after] = [wasIn.has(subscription), isNowIn.has(subscription)];
       const message = messages.transition(before, after, subscription.visible);
-      const row = after ? record.after : null;
-      for (const load of subscription.loads) load.touched(record.rowId, before, row);
-      if (message !== null) effects.push({ subscription, message, row });
+      const shown = after ? row : null;
+      for (const load of subscription.loads) load.touched(record.rowId, before, shown);
+      if (message !== null) effects.push({ subscription, message, row: shown });
     }
     return { effects: [...effects, ...moved], lost };
   }
 
   /** The subscriptions that contain the row. */
   async #holding(
-    row: StoredRow | null,
+    row: StoredRow,
     entity: string,
     now: string,
     reader: PositionReader,
   ): Promise<Set<Subscription>> {
     const holding = new Set<Subscription>();
-    if (row === null) return holding;
-    const test = await this.#membershipTestOf(entity, row, now, reader);
+    const made = this.#membershipTestOf(entity, row, now, reader);
+    const test = made instanceof MembershipTest ? made : await made;
     const candidates = new Set<Subscription>();
     this.#registry.find(entity, row, test.facts, candidates);
     const { monotonic, pause } = this.#options;
@@ -144,13 +158,12 @@ export class Delivery {
   }
 
   /** The rows that enter and leave because an `exists` reads the changed row. */
-  async #moved(record: ChangeRecord): Promise<{ moved: Effect[]; lost: Subscription[] }> {
+  async #moved(dependent: ReadonlySet<Subscription>, record: ChangeRecord): Promise<Moved> {
     const moved: Effect[] = [];
     const lost: Subscription[] = [];
-    const found = [...this.#registry.findDependent(record)];
     const entities = [...this.#model.policies.dependentsOf(record.entity)];
     const rank = ({ entity }: Subscription): number => entities.indexOf(entity);
-    for (const subscription of found.toSorted((a, b) => rank(a) - rank(b))) {
+    for (const subscription of [...dependent].toSorted((a, b) => rank(a) - rank(b))) {
       try {
         moved.push(...(await this.#movedIn(subscription, record)));
       } catch (error) {
@@ -215,21 +228,19 @@ export class Delivery {
     ];
   }
 
-  async #membershipTestOf(
+  /** Returns synchronously if the store is not needed. */
+  #membershipTestOf(
     entity: string,
     row: StoredRow,
     now: string,
     reader: PositionReader,
-  ): Promise<MembershipTest> {
+  ): MembershipTest | Promise<MembershipTest> {
     const find = (plan: RightsPlan): Promise<RowFacts> =>
       RowFacts.of(plan, row, this.#related, reader, now);
     const rights = this.#registry.rightsOf(entity);
-    return new MembershipTest(
-      row,
-      now,
-      rights.exists.length === 0 ? null : await find(rights),
-      find,
-    );
+    const withFacts = (facts: RowFacts | null): MembershipTest =>
+      new MembershipTest(row, now, facts, find);
+    return rights.exists.length === 0 ? withFacts(null) : find(rights).then(withFacts);
   }
 
   #readerBefore(record: ChangeRecord): PositionReader {

@@ -131,7 +131,7 @@ export class Feed implements ConnectionHub {
         this.#follower?.onChange(record);
       },
       send: async (position) => {
-        await this.#live.refill(this.#batch);
+        if (this.#batch.needsReads) await this.#live.refill(this.#batch);
         const { sent, tooLarge } = this.#batch.send(position, this.#outbox);
         this.#delivered += sent;
         for (const subscription of tooLarge) this.#live.reload(subscription);

@@ -8,7 +8,8 @@ const SCRIPT = `
   const hang = { contents: "await new Promise(() => undefined);", loader: "ts" };
   Bun.plugin({
     name: "hang",
-    setup: (build) => build.onLoad({ filter: /(engine.online|connection.extras)\\.ts$/ }, () => hang),
+    setup: (build) =>
+      build.onLoad({ filter: /(engine.online|connection.extras)\\.ts$/ }, () => hang),
   });
   const { HttpClient } = await import("${SYNC}/connection/http.ts");
   const { PylonClientError } = await import("${SYNC}/connection/errors.ts");

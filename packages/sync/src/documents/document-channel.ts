@@ -1,3 +1,4 @@
+import type { DocumentReady } from "@pylonsync/protocol";
 import { openLive, type LiveClient, type LiveOptions } from "../connection/live-client.ts";
 import type { LiveConnection } from "../connection/transport/transport.ts";
 import { Backoff } from "../platform/backoff.ts";
@@ -8,6 +9,9 @@ const HELLO_MS = 5_000;
 /** After this time a connection counts as stable, and the backoff is reset. */
 const STABLE_MS = 5_000;
 
+/** The beginning of a message that the server sends after a whole document. */
+const READY = '{"type":"crdt-ready",';
+
 /** The dependencies of the channel. */
 export interface DocumentChannelOptions extends LiveOptions {
   readonly reconnectDelay: number;
@@ -17,6 +21,8 @@ export interface DocumentChannelOptions extends LiveOptions {
 export interface DocumentChannelEvents {
   /** A binary message has arrived. */
   readonly onBytes: (bytes: Uint8Array) => void;
+  /** A document that was requested has arrived as a whole. */
+  readonly onReady: (document: DocumentReady) => void;
   /** Whether sockets work, as far as known after an attempt to connect. */
   readonly onResult: (works: boolean) => void;
 }
@@ -64,7 +70,7 @@ export class DocumentChannel {
         onMessage: () => undefined,
         onEnd: () => this.#end(),
       });
-      for (const socket of sockets) receiveBytes(socket, this.#events.onBytes);
+      for (const socket of sockets) receiveDocuments(socket, this.#events);
     } catch {
       // WebSockets are not available.
       this.#end();
@@ -88,13 +94,19 @@ export class DocumentChannel {
   }
 }
 
-/** Receives binary messages, which no other connection does, until the socket is closed. */
-function receiveBytes(socket: Socket, onBytes: (bytes: Uint8Array) => void): void {
+/** Receives the messages that no other connection does, until the socket is closed. */
+function receiveDocuments(
+  socket: Socket,
+  { onBytes, onReady }: Pick<DocumentChannelEvents, "onBytes" | "onReady">,
+): void {
   const { onmessage } = socket;
   socket.binaryType = "arraybuffer";
   socket.onmessage = (event) => {
     // Any message shows that the connection is alive.
     onmessage?.(event);
-    if (event.data instanceof ArrayBuffer) onBytes(new Uint8Array(event.data));
+    const { data } = event;
+    if (data instanceof ArrayBuffer) return onBytes(new Uint8Array(data));
+    if (typeof data === "string" && data.startsWith(READY))
+      onReady(JSON.parse(data) as DocumentReady);
   };
 }

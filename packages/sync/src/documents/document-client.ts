@@ -1,4 +1,3 @@
-import type { LiveMessage } from "@pylonsync/protocol";
 import type { LiveClient } from "../connection/live-client.ts";
 
 /** A document is that of a row. */
@@ -16,16 +15,11 @@ export function nameOfDocument({ entity, rowId }: DocumentKey): string {
 export class DocumentClient implements LiveClient {
   readonly #counts = new Map<string, { readonly key: DocumentKey; count: number }>();
   readonly #onOpened: () => void;
-  readonly #onReady: (key: DocumentKey) => void;
   #send: ((text: string) => void) | null = null;
 
-  /**
-   * @param onOpened called after all documents have been requested over a new connection
-   * @param onReady called when a document that was requested has arrived as a whole
-   */
-  constructor(onOpened: () => void, onReady: (key: DocumentKey) => void) {
+  /** @param onOpened called after all documents have been requested over a new connection */
+  constructor(onOpened: () => void) {
     this.#onOpened = onOpened;
-    this.#onReady = onReady;
   }
 
   /** Whether any document is subscribed to. */
@@ -54,9 +48,7 @@ export class DocumentClient implements LiveClient {
   }
 
   // Subscriptions to rows and functions are those of other clients.
-  take(message: LiveMessage): void {
-    if (message.type === "crdt-ready") this.#onReady(message);
-  }
+  take(): void {}
   reset(): void {}
 
   subscribe(key: DocumentKey): void {

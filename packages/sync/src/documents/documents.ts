@@ -53,7 +53,7 @@ export class Documents {
     const onSaved = (): void => this.#tabs?.stored();
     this.#parts = new DocumentParts({ ...parts, onChange: onPending, onSaved });
     const onReady = (key: DocumentKey): void => this.#ready.emit(key);
-    this.#client = new DocumentClient(() => this.#opened.emit(), onReady);
+    this.#client = new DocumentClient(() => this.#opened.emit());
     const { tabs = browserTabs() } = platform;
     this.#tabs =
       tabs === null
@@ -72,6 +72,7 @@ export class Documents {
     this.#polls = new DocumentPolls({ ...parts, frames, onReady });
     this.#channel = new DocumentChannel(this.#client, connecting, {
       onBytes: (bytes) => frames.emit(bytes),
+      onReady,
       onResult: (works) => {
         this.#hasSocket = works;
         this.#poll();

@@ -9,17 +9,9 @@ export const LOAD_MS = 20_000;
  *
  * @throws Error if it can't be loaded, or not in time
  */
-export async function inLoadTime<T>(
-  { after }: Pick<Platform, "after">,
-  loading: Promise<T>,
-): Promise<T> {
-  let cancel = (): void => undefined;
-  const late = new Promise<never>((_, reject) => {
-    cancel = after(LOAD_MS, () => reject(new Error("The code was not loaded in time.")));
+export function inLoadTime<T>({ after }: Pick<Platform, "after">, loading: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const cancel = after(LOAD_MS, () => reject(new Error("The code has not arrived.")));
+    loading.then(resolve, reject).finally(cancel);
   });
-  try {
-    return await Promise.race([loading, late]);
-  } finally {
-    cancel();
-  }
 }

@@ -285,7 +285,6 @@ export class QuerySubscriptions implements RowSource, LiveClient {
       case "result":
       case "failed":
       case "pushed":
-      case "crdt-ready":
         return undefined;
     }
     const one = this.#byNumber.get(message.sub);

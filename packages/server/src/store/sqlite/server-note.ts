@@ -1,6 +1,5 @@
 import { realpathSync, statSync, type Stats } from "node:fs";
 import { hostname } from "node:os";
-import { pathToFileURL } from "node:url";
 import { Database, constants } from "bun:sqlite";
 import type { Platform } from "../../platform.ts";
 import { PylonStartError } from "../../start-error.ts";
@@ -51,7 +50,7 @@ export function forgetServer(path: string): void {
 
 /** @returns null if there is none, or it can't be read */
 export function serverNote(path: string): ServerNote | null {
-  return read(path, `${pathToFileURL(path).href}?mode=ro`);
+  return read(path, `${Bun.pathToFileURL(path).href}?mode=ro`);
 }
 
 /** A description for people: `process 12 on host, since ...`. */
@@ -85,7 +84,7 @@ export function refuseOtherName(named: string): void {
   const own = statOf(path);
   if (own === null || own.nlink < 2) return;
   // `immutable`: a write-ahead log next to this name must not be read.
-  const note = read(path, `${pathToFileURL(path).href}?immutable=1`);
+  const note = read(path, `${Bun.pathToFileURL(path).href}?immutable=1`);
   if (note === null || note.path === path) return;
   const other = statOf(note.path);
   if (other === null || other.dev !== own.dev || other.ino !== own.ino) return;

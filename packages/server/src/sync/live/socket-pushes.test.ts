@@ -1,10 +1,13 @@
 import { expect, test } from "bun:test";
 import type { PushedMessage } from "@pylonsync/protocol";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
+import { until } from "../../../../../tests/support/client.ts";
 import { Subscriber } from "../../connections/subscriber.ts";
+import { TopicPublisher } from "../../connections/topic-publisher.ts";
 import { openAppData, user, type AppData } from "../../data/testing/app-data.ts";
 import { ANONYMOUS_IDENTITY, type Identity } from "../../identity/identity.ts";
 import { systemPlatform } from "../../platform.ts";
+import { Feed } from "../feed.ts";
 import { SocketPushes } from "./socket-pushes.ts";
 import { queuesOf } from "../../connections/testing/queues-of.ts";
 
@@ -27,7 +30,11 @@ class Client {
   readonly #pushes: SocketPushes;
   readonly #subscriber: Subscriber;
 
-  constructor({ store, committer, model, platform }: AppData, identity: Partial<Identity> = {}) {
+  constructor(
+    { store, committer, model, platform }: AppData,
+    identity: Partial<Identity> = {},
+    onAnswer: () => void = () => undefined,
+  ) {
     this.#subscriber = new Subscriber(
       { ...ANONYMOUS_IDENTITY, caller: user("ann"), ...identity },
       {
@@ -35,6 +42,7 @@ class Client {
         topics: null,
         write: (text) => {
           this.answers.push(JSON.parse(text) as PushedMessage);
+          onAnswer();
           return 0;
         },
         queued: () => 0,
@@ -128,4 +136,45 @@ test("an internal error is logged, and not shown", async () => {
   expect(client.failures).toEqual([bug]);
   expect(client.answers).toMatchObject([{ status: 500, error: { code: "INTERNAL" } }]);
   expect(JSON.stringify(client.answers)).not.toContain("secret");
+});
+
+/** Another client's socket that has subscribed to the notes. @param sent receives the types */
+async function follow({ store, model }: AppData, sent: string[]): Promise<void> {
+  const feed = new Feed(store, model, systemPlatform, async () => "valid", 20_000, {
+    failed: (error) => sent.push(String(error)),
+    delivered: () => undefined,
+    traced: (_changes, _connections, deliver) => deliver(),
+  });
+  await feed.start();
+  const write = (text: string): number => {
+    sent.push((JSON.parse(text) as { readonly type: string }).type);
+    return 0;
+  };
+  const outlet = {
+    transport: "websocket",
+    topics: {
+      publisher: new TopicPublisher(() => undefined, systemPlatform.soon),
+      enter: () => undefined,
+      leave: () => undefined,
+    },
+    write,
+    writeTogether: (texts: readonly string[]) => texts.reduce((_, text) => write(text), 0),
+    queued: () => 0,
+    drained: () => Promise.resolve(),
+    close: () => undefined,
+    terminate: () => undefined,
+  } as const;
+  const reader = new Subscriber(ANONYMOUS_IDENTITY, outlet, queuesOf(), systemPlatform, 2);
+  await feed.join(reader, null);
+  feed.receive(reader, '{"type":"subscribe","id":1,"entity":"Note"}');
+  await until(() => sent.includes("ready"));
+}
+
+test("the readers get a change before its writer is answered", async () => {
+  await using app = await openAppData(manifest);
+  const sent: string[] = [];
+  await follow(app, sent);
+  const writer = new Client(app, {}, () => sent.push("pushed"));
+  await writer.push(1, "a");
+  expect(sent.slice(-2)).toEqual(["commit", "pushed"]);
 });
