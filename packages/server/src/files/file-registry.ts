@@ -37,13 +37,6 @@ export class FileRegistry {
     this.#userStorage = userStorage;
   }
 
-  /** How many more bytes this user may store now. @throws PylonError STORAGE_QUOTA_REACHED: none */
-  async room(ownerId: string | null): Promise<number> {
-    const room = await this.#userStorage.room(this.#store, ownerId);
-    if (room === 0) throw this.#userStorage.reached();
-    return room;
-  }
-
   /** Returns the metadata of the file with this id, in any state. */
   get(id: string): Promise<FileRecord | null> {
     return FILES.get(this.#store, id);
@@ -52,6 +45,32 @@ export class FileRegistry {
   /** The error for content for which its owner has no room. */
   storageReached(): PylonError {
     return this.#userStorage.reached();
+  }
+
+  /**
+   * Stores the metadata of a file whose content is being received. Until it is finished, `size` is
+   * the room that is reserved for it, so that concurrent uploads have no more room together.
+   *
+   * @param maxBytes the maximum size of the content
+   * @returns the file, and the maximum size of its content in bytes
+   * @throws PylonError STORAGE_QUOTA_REACHED if there is no room
+   */
+  async announceIncoming(
+    file: Omit<NewFile, "size">,
+    maxBytes: number,
+  ): Promise<{ readonly file: FileRecord; readonly room: number }> {
+    const { ownerId } = file;
+    if (!this.#userStorage.limits(ownerId))
+      return { file: await this.announce({ ...file, size: 0 }), room: maxBytes };
+    const record = this.#pending({ ...file, size: 0 }, null);
+    return this.#store.transact(async (tx) => {
+      const left = await this.#userStorage.room(tx, ownerId);
+      if (left === 0) throw this.#userStorage.reached();
+      const room = Math.min(left, maxBytes);
+      const reserved = { ...record, size: room };
+      await FILES.insert(tx, reserved);
+      return { file: reserved, room };
+    });
   }
 
   /** Stores the metadata of a file that will be uploaded, and whose size is not known yet. */

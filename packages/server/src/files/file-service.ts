@@ -131,21 +131,19 @@ export class FileService {
     const { registry } = this.#services;
     const { name, contentType } = incoming;
     if (binding !== null) checkFileRules(binding.entity, binding.field, { contentType, size: 0 });
-    const room = await registry.room(caller.userId);
-    const file = await registry.announce({
-      ownerId: caller.userId,
-      name,
-      contentType,
-      size: 0,
-      checksum: null,
-      ...columnsOf(binding),
-      uploadKey: null,
-    });
     const maxBytes = Math.min(this.limitOf(binding), quota);
-    const content = new MeteredContent(incoming.content, {
-      maxBytes: Math.min(maxBytes, room),
-      checksum,
-    });
+    const { file, room } = await registry.announceIncoming(
+      {
+        ownerId: caller.userId,
+        name,
+        contentType,
+        checksum: null,
+        ...columnsOf(binding),
+        uploadKey: null,
+      },
+      Math.min(maxBytes, incoming.maxBytes ?? Infinity),
+    );
+    const content = new MeteredContent(incoming.content, { maxBytes: room, checksum });
     try {
       await this.#services.storage.put(file.id, content, { contentType });
     } catch (error) {
@@ -154,7 +152,8 @@ export class FileService {
       if (hasCode(error, "STORAGE_UNAVAILABLE"))
         await registry.markForDeletion(file.id, () => true);
       else await registry.forget(file.id);
-      throw room < maxBytes && content.size > room ? registry.storageReached() : error;
+      const hasNoRoom = room < maxBytes && content.size > room;
+      throw hasNoRoom ? registry.storageReached() : error;
     }
     return this.#finish(file, content, caller);
   }

@@ -53,7 +53,8 @@ export class FunctionFiles implements FnStorage {
     const { files } = this.#services;
     const binding = files.bindingOf(entity, field);
     const owner = ownerId === undefined ? this.#caller : ownerOf(ownerId, this.#caller);
-    const incoming = { name, contentType, content: new Blob([bytes]).stream() };
+    const stream = new Blob([bytes]).stream();
+    const incoming = { name, contentType, content: stream, maxBytes: bytes.length };
     return this.#shown(await files.take(incoming, owner, binding, null, MAX_FUNCTION_FILE_BYTES));
   };
 

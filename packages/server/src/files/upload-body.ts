@@ -7,6 +7,8 @@ export interface IncomingFile {
   readonly name: string;
   readonly contentType: string;
   readonly content: AsyncIterable<Uint8Array>;
+  /** The maximum size of the content in bytes, if it is known. */
+  readonly maxBytes?: number | undefined;
 }
 
 /**
@@ -16,14 +18,17 @@ export interface IncomingFile {
  */
 export async function incomingFile(request: Request): Promise<IncomingFile> {
   const type = request.headers.get("content-type");
+  const length = request.headers.get("content-length");
+  const maxBytes = length === null ? undefined : Number(length);
   if (type !== null && /^multipart\//i.test(type)) {
     const { readMultipart } = await import("./multipart.ts");
-    return readMultipart(type, bodyOf(request));
+    return { ...(await readMultipart(type, bodyOf(request))), maxBytes };
   }
   return {
     name: cleanFileName(decodeFileName(request.headers.get("x-filename") ?? "")),
     contentType: normaliseContentType(type),
     content: bodyOf(request),
+    maxBytes,
   };
 }
 

@@ -1,7 +1,8 @@
 import { mutation, action, v } from "@pylonsync/functions";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { TestClient } from "../../../../tests/support/client.ts";
+import { connect } from "node:net";
+import { TestClient, until } from "../../../../tests/support/client.ts";
 import { appOf, startServer, type TestServer } from "../../../../tests/support/server.ts";
 
 const LIMIT = 1000;
@@ -32,6 +33,12 @@ afterAll(() => server.stop());
 
 type Asked = Awaited<ReturnType<TestClient["request"]>>;
 
+interface RunningUpload {
+  /** Sends the rest of the body. @returns the response */
+  finish(rest: string): Promise<string>;
+  abort(): void;
+}
+
 class Uploader {
   readonly #client: TestClient;
 
@@ -56,6 +63,37 @@ class Uploader {
     return this.request("POST", "/api/files/tus", undefined, {
       ...{ "Tus-Resumable": "1.0.0", "Upload-Length": String(size) },
     });
+  }
+
+  /** Sends the head and the first part of the body of an upload. */
+  begin(header: string, part: string): RunningUpload {
+    const { hostname, port } = new URL(server.url);
+    const socket = connect(Number(port), hostname);
+    const head = [
+      "POST /api/files/upload HTTP/1.1",
+      `Host: ${hostname}:${port}`,
+      `Authorization: Bearer ${String(this.#client.token)}`,
+      "Content-Type: text/plain",
+      header,
+    ];
+    socket.write(`${head.join("\r\n")}\r\n\r\n${part}`);
+    return {
+      finish: async (rest) => {
+        const answer = new Promise<string>((resolve, reject) => {
+          socket.once("data", (data) => resolve(data.toString()));
+          socket.once("error", reject);
+        });
+        socket.write(rest);
+        return answer.finally(() => socket.destroy());
+      },
+      abort: () => void socket.destroy(),
+    };
+  }
+
+  /** The sizes of all its files, including those being received. */
+  async sizes(): Promise<number[]> {
+    const { body } = await this.request("GET", "/api/auth/account/export");
+    return (body["files"] as { readonly size: number }[]).map(({ size }) => size);
   }
 
   call(name: string, args: object): Promise<Asked> {
@@ -114,4 +152,26 @@ test("concurrent uploads can't exceed the limit together", async () => {
   expect(stored).toBeLessThanOrEqual(3);
   expect(outcome(await ann.upload(LIMIT - stored * 300))).toBe(201);
   expect(outcome(await ann.upload(1))).toEqual(FULL);
+});
+
+test.each([
+  ["Content-Length: 600", "x".repeat(600), 600],
+  ["Transfer-Encoding: chunked", `258\r\n${"x".repeat(600)}\r\n0\r\n\r\n`, LIMIT],
+])("while a body with %s is received, its room is reserved", async (header, body, reserved) => {
+  const ann = await newUploader();
+  const running = ann.begin(header, body.slice(0, 300));
+  await until(async () => (await ann.sizes()).includes(reserved));
+  expect(outcome(await ann.upload(LIMIT - reserved + 1))).toEqual(FULL);
+  expect(await running.finish(body.slice(300))).toStartWith("HTTP/1.1 201");
+  expect(outcome(await ann.upload(400))).toBe(201);
+  expect(outcome(await ann.upload(1))).toEqual(FULL);
+});
+
+test("an upload that is cut off gives back its room", async () => {
+  const ann = await newUploader();
+  const running = ann.begin("Content-Length: 600", "x");
+  await until(async () => (await ann.sizes()).includes(600));
+  running.abort();
+  await until(async () => (await ann.sizes()).length === 0);
+  expect(outcome(await ann.upload(LIMIT))).toBe(201);
 });
