@@ -6,7 +6,7 @@ import type { Mailer } from "../mail/mailer.ts";
 import type { Platform } from "../platform.ts";
 import type { RequestReader } from "../request/reading.ts";
 import type { Route } from "../request/route.ts";
-import type { Store } from "../store/store.ts";
+import type { Reader, Store } from "../store/store.ts";
 import type { DatabaseConfig } from "../config/config.ts";
 import { adminAuthRoutes } from "./account/admin-auth-routes.ts";
 import { resetRoutes } from "./account/reset-routes.ts";
@@ -293,12 +293,12 @@ function addCredentials(
     passkeys,
   }: Pick<SecondFactorServices, "totp" | "devices"> & Pick<PasskeyServices, "passkeys">,
 ): void {
-  const hasPassword = async (userId: string): Promise<boolean> => {
-    const user = users.isDeclared ? await users.get(userId) : null;
-    return user !== null && passwords.has(user);
+  const hasPassword = async (userId: string, reader?: Reader): Promise<boolean> => {
+    const user = users.isDeclared ? await users.get(userId, reader) : null;
+    return user !== null && passwords.has(user, reader);
   };
-  const hasPasskey = async (userId: string): Promise<boolean> =>
-    (await passkeys.list(userId)).length > 0;
+  const hasPasskey = async (userId: string, reader?: Reader): Promise<boolean> =>
+    (await passkeys.list(userId, reader)).length > 0;
   credentials.add({
     forget: (userId) => passwords.forget(userId),
     signsIn: hasPassword,

@@ -60,7 +60,8 @@ const STORED = [
     "organizationId tokenHash",
   "_pylon_audit id:id event:string userId:string tenantId:string address:string " +
     "device:string detail:string at:datetime indexed userId tenantId at",
-  "_pylon_ops id:id answer:string request:string at:datetime subject:string size:int indexed at subject,at",
+  "_pylon_ops id:id answer:string request:string at:datetime subject:string size:int " +
+    "indexed at subject,at",
   "_pylon_files id:id ownerId:string name:string contentType:string size:int " +
     "checksum:string state:string boundEntity:string boundField:string linkedRow:string " +
     "uploadKey:string multipartId:string uploadOffset:int uploadParts:string " +

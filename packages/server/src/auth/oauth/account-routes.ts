@@ -4,6 +4,7 @@ import { json, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import { routeTable } from "../../request/route-table.ts";
 import { isoTime } from "../../store/system-table.ts";
+import { keepsSignIn } from "../sign-in/keep-sign-in.ts";
 import { ownUser } from "../users/own-user.ts";
 import type { OAuthServices } from "./oauth.ts";
 
@@ -30,7 +31,7 @@ async function list(services: OAuthServices, context: RequestContext): Promise<A
 }
 
 async function unlink(services: OAuthServices, context: RequestContext): Promise<Answer> {
-  const { audit, credentials, mails, oauth } = services;
+  const { audit, oauth } = services;
   const user = await ownUser(services, context);
   const id = context.param("id");
   const own = await oauth.accounts.list(user.id);
@@ -40,11 +41,7 @@ async function unlink(services: OAuthServices, context: RequestContext): Promise
       field: "id",
       hint: "GET /api/auth/accounts lists the linked accounts.",
     });
-  // Somebody who receives mail at the address can always request a code.
-  const hasOtherSignIn =
-    (mails.canSend && typeof user["email"] === "string") ||
-    (await credentials.signIn(user.id, oauth.signsIn));
-  await oauth.accounts.unlink(id, user.id, hasOtherSignIn ? null : oauth.names);
+  await oauth.accounts.unlink(id, keepsSignIn(services, user));
   await audit.record(context, "account.unlinked", {
     userId: user.id,
     detail: { provider: account.provider },

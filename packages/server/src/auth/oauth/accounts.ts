@@ -1,6 +1,5 @@
-import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
-import type { Store, Transaction } from "../../store/store.ts";
+import type { Reader, Store, Transaction } from "../../store/store.ts";
 import { transactById } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import type { Encryption } from "../security/encryption.ts";
@@ -50,8 +49,8 @@ export class Accounts {
   }
 
   /** Returns the user's accounts, the newest first. */
-  async list(userId: string): Promise<Account[]> {
-    const rows = await ACCOUNTS.select(this.#store, { where: ACCOUNTS.is("userId", userId) });
+  async list(userId: string, reader: Reader = this.#store): Promise<Account[]> {
+    const rows = await ACCOUNTS.select(reader, { where: ACCOUNTS.is("userId", userId) });
     return rows.sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
   }
 
@@ -103,20 +102,11 @@ export class Accounts {
     await transactById(this.#store, (tx) => ACCOUNTS.delete(tx, id));
   }
 
-  /**
-   * @param needed the providers of which one account must remain; null if the user can sign in in
-   *   another way
-   * @throws PylonError LAST_SIGN_IN
-   */
-  async unlink(id: string, userId: string, needed: readonly string[] | null): Promise<void> {
+  /** @param check runs in the same transaction; if it throws, the account stays linked */
+  async unlink(id: string, check: (tx: Transaction) => Promise<void>): Promise<void> {
     await this.#store.transact(async (tx) => {
       await ACCOUNTS.delete(tx, id);
-      if (needed === null) return;
-      const rest = await ACCOUNTS.select(tx, { where: ACCOUNTS.is("userId", userId) });
-      if (rest.some(({ provider }) => needed.includes(provider))) return;
-      throw new PylonError("LAST_SIGN_IN", "This is the user's only sign-in method.", {
-        hint: "Set a password, or link another account first.",
-      });
+      await check(tx);
     });
   }
 

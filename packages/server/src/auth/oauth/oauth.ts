@@ -2,6 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import type { OAuthProviderConfig } from "../../config/oauth-variables.ts";
 import { ANONYMOUS, type Identity } from "../../identity/identity.ts";
 import { RequestContext } from "../../request/context.ts";
+import type { Reader } from "../../store/store.ts";
 import type { AuthServices } from "../auth-services.ts";
 import type { SignsIn } from "../security/credentials.ts";
 import { KeyLock } from "../security/key-lock.ts";
@@ -85,7 +86,8 @@ export class OAuthSignIn {
   }
 
   /** Whether the user has an account at a provider that is still configured. */
-  readonly signsIn: SignsIn = async (userId) => (await this.#providersOf(userId)).length > 0;
+  readonly signsIn: SignsIn = async (userId, reader) =>
+    (await this.#providersOf(userId, reader)).length > 0;
 
   /** The configured providers. */
   get names(): string[] {
@@ -228,8 +230,8 @@ export class OAuthSignIn {
     });
   }
 
-  async #providersOf(userId: string): Promise<string[]> {
-    const accounts = await this.accounts.list(userId);
+  async #providersOf(userId: string, reader?: Reader): Promise<string[]> {
+    const accounts = await this.accounts.list(userId, reader);
     return accounts.map(({ provider }) => provider).filter((name) => this.#clients.has(name));
   }
 

@@ -7,6 +7,7 @@ import type { AuthServices } from "../auth-services.ts";
 import { requireFresh } from "../sign-in/fresh-sign-in.ts";
 import { AuthInput } from "../security/input.ts";
 import { tokenPurpose } from "../security/one-time-tokens.ts";
+import { keepsSignIn } from "../sign-in/keep-sign-in.ts";
 import { ownUser } from "../users/own-user.ts";
 import { signedInAnswer } from "../sessions/signed-in.ts";
 import type { Passkeys, RelyingParty } from "./passkeys.ts";
@@ -163,7 +164,7 @@ async function remove(services: PasskeyServices, context: RequestContext): Promi
   const { audit, mails, passkeys } = services;
   const user = await ownUser(services, context);
   await requireFresh(services, context);
-  if (!(await passkeys.end(user.id, context.param("id"))))
+  if (!(await passkeys.end(user.id, context.param("id"), keepsSignIn(services, user))))
     throw new PylonError("NOT_FOUND", "You have no passkey with this id.", {
       hint: "GET /api/auth/passkey/keys lists your passkeys.",
     });

@@ -1,7 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { AuthenticationResponseJSON, RegistrationResponseJSON } from "@simplewebauthn/server";
 import type { Platform } from "../../platform.ts";
-import type { Store } from "../../store/store.ts";
+import type { Reader, Store, Transaction } from "../../store/store.ts";
 import { isoTime, isoTimeOrNull, transactById, type RowOf } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { isRecord } from "../../util/is-record.ts";
@@ -136,16 +136,21 @@ export class Passkeys {
   }
 
   /** Returns the user's passkeys. */
-  async list(userId: string): Promise<PasskeyInfo[]> {
-    return (await this.#rowsOf(userId)).map(toInfo);
+  async list(userId: string, reader?: Reader): Promise<PasskeyInfo[]> {
+    return (await this.#rowsOf(userId, reader)).map(toInfo);
   }
 
-  /** @returns whether it existed */
-  end(userId: string, id: string): Promise<boolean> {
-    return transactById(
-      this.#store,
-      async (tx) => (await PASSKEYS.get(tx, id))?.userId === userId && PASSKEYS.delete(tx, id),
-    );
+  /**
+   * @param check runs in the same transaction; if it throws, the passkey stays
+   * @returns whether it existed
+   */
+  end(userId: string, id: string, check: (tx: Transaction) => Promise<void>): Promise<boolean> {
+    return this.#store.transact(async (tx) => {
+      if ((await PASSKEYS.get(tx, id))?.userId !== userId) return false;
+      await PASSKEYS.delete(tx, id);
+      await check(tx);
+      return true;
+    });
   }
 
   /** Deletes all passkeys of the user. */
@@ -160,8 +165,8 @@ export class Passkeys {
       : null;
   }
 
-  #rowsOf(userId: string): Promise<PasskeyRow[]> {
-    return PASSKEYS.select(this.#store, { where: PASSKEYS.is("userId", userId) });
+  #rowsOf(userId: string, reader: Reader = this.#store): Promise<PasskeyRow[]> {
+    return PASSKEYS.select(reader, { where: PASSKEYS.is("userId", userId) });
   }
 }
 

@@ -1,7 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import pLimit from "p-limit";
 import type { Platform } from "../../platform.ts";
-import type { Store, StoredRow, Transaction, Value } from "../../store/store.ts";
+import type { Reader, Store, StoredRow, Transaction, Value } from "../../store/store.ts";
 import { transactById } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { BLANK_HASH, type Users } from "../users/users.ts";
@@ -89,8 +89,8 @@ export class Passwords {
   }
 
   /** Whether the user has a password. */
-  async has(user: StoredRow): Promise<boolean> {
-    return hashIn(user) !== null || (await this.#keptHash(user.id)) !== null;
+  async has(user: StoredRow, reader: Reader = this.#store): Promise<boolean> {
+    return hashIn(user) !== null || (await this.#keptHash(user.id, reader)) !== null;
   }
 
   /** Sets the user's password. */
@@ -129,8 +129,8 @@ export class Passwords {
     return { [FIELD]: isOptional ? null : BLANK_HASH };
   }
 
-  async #keptHash(userId: string): Promise<string | null> {
-    return (await PASSWORDS.get(this.#store, userId))?.hash ?? null;
+  async #keptHash(userId: string, reader: Reader = this.#store): Promise<string | null> {
+    return (await PASSWORDS.get(reader, userId))?.hash ?? null;
   }
 
   #run<T>(work: () => Promise<T>): Promise<T> {

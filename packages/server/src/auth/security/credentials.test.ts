@@ -1,10 +1,11 @@
 import { expect, test } from "bun:test";
-import { Credentials, type SignsIn } from "./credentials.ts";
+import { scratchStore } from "../../store/testing/scratch-store.ts";
+import { Credentials } from "./credentials.ts";
 
 test("returns what a user can sign in with, over all kinds of credentials", async () => {
   const credentials = new Credentials();
   const forgotten: string[] = [];
-  const hasPassword: SignsIn = (userId) => Promise.resolve(userId === "ann");
+  const hasPassword = (userId: string): Promise<boolean> => Promise.resolve(userId === "ann");
   credentials.add({
     forget: async (userId) => void forgotten.push(`password of ${userId}`),
     signsIn: hasPassword,
@@ -17,9 +18,13 @@ test("returns what a user can sign in with, over all kinds of credentials", asyn
     hasAuthenticator: false,
     providers: [],
   });
-  expect(await credentials.signIn("ann")).toBe(true);
-  expect(await credentials.signIn("ann", hasPassword)).toBe(false);
-  expect(await credentials.signIn("ben")).toBe(false);
+  await using scratch = scratchStore();
+  await scratch.store.transact(async (tx) => {
+    await credentials.requireSignIn(tx, "ann");
+    await expect(credentials.requireSignIn(tx, "ben")).rejects.toMatchObject({
+      code: "LAST_SIGN_IN",
+    });
+  });
   await credentials.forgetAll("ann");
   expect(forgotten).toEqual(["password of ann", "keys of ann"]);
 });

@@ -1,8 +1,15 @@
+import { PylonError } from "@pylonsync/protocol";
+import type { Reader, Transaction } from "../../store/store.ts";
+
 /** Deletes a user's credentials of one kind. */
 export type ForgetCredentials = (userId: string) => Promise<void>;
 
-/** Whether the user can sign in with this kind alone. A second factor is not sufficient. */
-export type SignsIn = (userId: string) => Promise<boolean>;
+/**
+ * Whether the user can sign in with this kind alone. A second factor is not sufficient.
+ *
+ * @param reader the transaction in which a credential is removed
+ */
+export type SignsIn = (userId: string, reader: Reader) => Promise<boolean>;
 
 /** What a user can sign in with. */
 export interface SignInWays {
@@ -46,14 +53,18 @@ export class Credentials {
   }
 
   /**
-   * Whether the user can sign in with any stored credential.
+   * Checks that the user can sign in with a stored credential.
    *
-   * @param except a kind that does not count
+   * @param tx the transaction that has removed another one: of two that are removed at the same
+   *   time, one stays
+   * @throws PylonError LAST_SIGN_IN
    */
-  async signIn(userId: string, except?: SignsIn): Promise<boolean> {
+  async requireSignIn(tx: Transaction, userId: string): Promise<void> {
     for (const { signsIn } of this.#kinds)
-      if (signsIn !== undefined && signsIn !== except && (await signsIn(userId))) return true;
-    return false;
+      if (signsIn !== undefined && (await signsIn(userId, tx))) return;
+    throw new PylonError("LAST_SIGN_IN", "This is the user's only sign-in method.", {
+      hint: "Add a passkey, set a password, or link another account first.",
+    });
   }
 
   /** Deletes all credentials: from now on only the email address gives access to the account. */

@@ -102,9 +102,9 @@ export class Users {
   }
 
   /** Returns the user with this id, or null. */
-  async get(id: string): Promise<StoredRow | null> {
+  async get(id: string, reader: Reader = this.#options.store): Promise<StoredRow | null> {
     const { name, sealing } = this.entity;
-    const user = await this.#options.store.get(name, id);
+    const user = await reader.get(name, id);
     return user === null ? null : sealing.opened(user);
   }
 
