@@ -137,7 +137,8 @@ export interface RunFunction<Name extends string> {
 export interface RunMutationOptions {
   /**
    * Makes retries safe: the same mutation with the same key and arguments is executed once, across
-   * all callers, and returns the same result for 30 days. 1 to 128 characters.
+   * all callers, and returns the same result for 30 days. 1 to 128 characters. Of a large result
+   * only the key may be kept: a repeated call then fails with `RESULT_NOT_KEPT`.
    */
   readonly idempotencyKey?: string;
 }
