@@ -10,6 +10,9 @@ import { startPublished, startServer } from "./lib/servers.ts";
 import { ShardCrowd } from "./lib/shard-crowd.ts";
 
 const PLAYERS = 50;
+const MANY_PLAYERS = 200;
+/** Of one core. */
+const SHARE_FOR_MANY = 0.5;
 const STEP_MS = 50;
 const TURNS = 64;
 const WARM_UP_TURNS = 10;
@@ -53,10 +56,15 @@ for (let round = 0; round < ROUNDS; round += 1)
     theirs: await measure(colyseus.pid, await crowds.theirs()),
     floor: await measure(bare.pid, await crowds.floor()),
   });
-await pylon.stop();
 await bare.stop();
 colyseus.kill();
 await colyseus.exited;
+const many = await measure(
+  pylon.pid,
+  await ShardCrowd.ofPylon(pylon.url, MANY_PLAYERS),
+  MANY_PLAYERS,
+);
+await pylon.stop();
 for (const [name, unit] of [
   ["cpu", "us of CPU/player-tick"],
   ["bytes", "bytes/player-tick"],
@@ -76,12 +84,16 @@ report(
   "us of CPU/player-tick, beside Colyseus",
   rounds.map(({ floor, theirs }) => ({ value: floor.cpu, baseline: theirs.cpu })),
 );
+// Per player and step, so that it compares with the cost of few: all see all.
+report(`shards-cpu-of-${MANY_PLAYERS}`, "us of CPU/player-tick, beside half a core", [
+  { value: many.cpu, baseline: (SHARE_FOR_MANY * STEP_MS * 1000) / MANY_PLAYERS },
+]);
 
-async function measure(pid: number, crowd: ShardCrowd): Promise<Figures> {
+async function measure(pid: number, crowd: ShardCrowd, players = PLAYERS): Promise<Figures> {
   await crowd.play(WARM_UP_TURNS);
   const [cpu, started] = [cpuMs(pid), performance.now()];
   const { bytes, gaps } = await crowd.play(TURNS);
-  const playerTicks = ((performance.now() - started) / STEP_MS) * PLAYERS;
+  const playerTicks = ((performance.now() - started) / STEP_MS) * players;
   const used = cpuMs(pid) - cpu;
   await crowd.leave();
   return {

@@ -19,15 +19,7 @@ const PACKAGES = join(import.meta.dir, "..", "..");
 const folder = new TempFolder();
 const COMMAND = [process.execPath, "--no-install", join(folder.path, "dist", "main.js")];
 /** What a plain start loads that is not in the bundle: modules of the runtime that cost little. */
-const START_MODULES = [
-  "async_hooks",
-  "bun:jsc",
-  "bun:sqlite",
-  "fs",
-  "os",
-  "path",
-  "util",
-];
+const START_MODULES = ["async_hooks", "bun:jsc", "bun:sqlite", "fs", "os", "path", "util"];
 
 interface Imported {
   readonly path: string;
