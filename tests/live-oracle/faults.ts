@@ -15,7 +15,10 @@ export interface Fault {
 /** The size of the scenarios that look for faults. */
 export const FAULT_SIZE = { steps: 14, queries: 6 };
 
-const LOADER = "sync/live/loader.ts";
+const CURSORS = "sync/live/loading/cursors.ts";
+const MISSED = "sync/live/loading/missed-rows.ts";
+const WINDOW = "sync/live/loading/window-rows.ts";
+const INCLUDED = "sync/live/loading/included-rows.ts";
 const TREES = "sync/live/include-trees.ts";
 
 export const FAULTS: readonly Fault[] = [
@@ -47,42 +50,42 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "the log of a returning client starts one change too late",
-    file: LOADER,
+    file: MISSED,
     from: "record.seq > (known?.seq ?? 0)",
     to: "record.seq > (known?.seq ?? 0) + 1",
     foundBy: "receives the first change",
   },
   {
     name: "a returning client is sent past versions",
-    file: LOADER,
+    file: MISSED,
     from: "const row = records.at(-1)?.after ?? null;",
     to: "const row = records[0]?.after ?? null;",
     foundBy: "regression 1",
   },
   {
     name: "the cursor of another user, or of other permissions, is continued",
-    file: LOADER,
+    file: CURSORS,
     from: "withIncludes(`${queue.epoch}.${knownUnder}",
     to: "withIncludes(`${queue.epoch}.${knownUnder.slice(32)}",
     foundBy: 24,
   },
   {
     name: "permissions that changed while a client was away are ignored",
-    file: LOADER,
+    file: CURSORS,
     from: "after: Math.max(after, moved?.seq ?? 0)",
     to: "after: moved === null ? 0 : after",
     foundBy: "loses the rows",
   },
   {
     name: "a window keeps rows that changed while the client was away",
-    file: LOADER,
+    file: WINDOW,
     from: "if (entity === subscription.entity && seq > known.seq) ids.delete(rowId);",
     to: "if (seq < 0) ids.delete(rowId + entity);",
     foundBy: 7,
   },
   {
     name: "changes that arrive while rows are read are lost",
-    file: "sync/live/load.ts",
+    file: "sync/live/loading/load.ts",
     from: "this.changed.set(rowId, {",
     to: "new Map<string, object>().set(rowId, {",
     foundBy: 5,
@@ -139,21 +142,21 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "the log of included rows starts one change too late",
-    file: LOADER,
+    file: INCLUDED,
     from: "if (entity === part.entity && seq > since) kept.delete(rowId);",
     to: "if (entity === part.entity && seq > since + 1) kept.delete(rowId);",
     foundBy: 43,
   },
   {
     name: "removed included rows are not reported",
-    file: LOADER,
+    file: INCLUDED,
     from: "const gone = ids.filter((id) => !shown.has(id));",
     to: "const gone: string[] = [];",
     foundBy: 7,
   },
   {
     name: "changes that are committed while included rows are read are ignored",
-    file: LOADER,
+    file: INCLUDED,
     from: "later === null ? null : [...(log?.records ?? []), ...later];",
     to: "later === null ? null : [...(log?.records ?? [])];",
     foundBy: "changes that are committed",

@@ -5,7 +5,7 @@ import type { Store, Transaction } from "../store/store.ts";
 import { Crons } from "./crons.ts";
 import { DatabaseClock } from "./database-clock.ts";
 import type { Job, JobStatus } from "./job.ts";
-import { JobRunner, type JobRunnerServices } from "./job-runner.ts";
+import { JobRunner, type JobRunnerServices } from "./runner/job-runner.ts";
 import type { JobFilter } from "./job-list.ts";
 import { JobTable, type NewJob } from "./job-table.ts";
 

@@ -55,7 +55,7 @@ export class DeliveryQueue {
   readonly #recent = new RecentChanges(OVERLAP_CHANGES);
   readonly #recentRecords = new RecentRecords(OVERLAP_CHANGES, RECENT_BYTES);
   /** Resolves when the last step of the queue is done. */
-  #last: Promise<void> = Promise.resolve();
+  #last: Promise<unknown> = Promise.resolve();
   #isScheduled = false;
   /** The duration of the last delivery, in milliseconds. */
   #tookMs = 0;
@@ -119,7 +119,7 @@ export class DeliveryQueue {
   }
 
   /** Runs a step exclusively between two deliveries. */
-  enqueue(step: () => Promise<void>): Promise<void> {
+  enqueue<T>(step: () => Promise<T>): Promise<T> {
     const done = this.#last.then(step);
     this.#last = done.catch(() => undefined);
     return done;

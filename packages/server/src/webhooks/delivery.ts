@@ -1,5 +1,5 @@
 import { isRecord } from "../util/is-record.ts";
-import type { Task, TaskAttempt } from "../jobs/job-runner.ts";
+import type { Task, TaskAttempt } from "../jobs/task.ts";
 import type { AttemptOutcome } from "../jobs/job-changes.ts";
 import type { Fetch } from "../auth/oauth/outgoing.ts";
 import type { Platform } from "../platform.ts";

@@ -3,7 +3,7 @@ import type { StepContext, WorkflowDefinition } from "@pylonsync/workflows";
 import { ANONYMOUS } from "../identity/identity.ts";
 import type { Runner } from "../functions/runner.ts";
 import type { RunOrigin } from "../functions/workflows.ts";
-import type { TaskAttempt } from "../jobs/job-runner.ts";
+import type { TaskAttempt } from "../jobs/task.ts";
 import { retryDelayMs } from "../jobs/retry-delay.ts";
 import type { Transaction } from "../store/store.ts";
 import { runIdOf } from "./advance-job.ts";

@@ -2,7 +2,7 @@ import { createIdFactory, PylonError } from "@pylonsync/protocol";
 import type { WorkflowRun } from "@pylonsync/functions";
 import type { Runner } from "../functions/runner.ts";
 import type { RunOrigin, WorkflowRuns } from "../functions/workflows.ts";
-import type { Task } from "../jobs/job-runner.ts";
+import type { Task } from "../jobs/task.ts";
 import { randomFraction } from "../platform.ts";
 import type { Transaction } from "../store/store.ts";
 import { advanceJob, runIdOf, WORKFLOW_QUEUE } from "./advance-job.ts";

@@ -1,5 +1,5 @@
 import { MAX_GRAPH_ROWS } from "@pylonsync/protocol";
-import { and, bind, MAX_LIST_VALUES } from "@pylonsync/query";
+import { and, MAX_LIST_VALUES } from "@pylonsync/query";
 import { rewind } from "../../policy/rewind.ts";
 import type { Reader, StoredRow, Value } from "../../store/store.ts";
 import type { CommitBatch } from "../commit-batch.ts";
@@ -100,7 +100,7 @@ export class IncludeTrees {
     reader: Reader,
   ): Promise<Groups> {
     const { delivery, now } = this.#options;
-    const truth = bind(subscription.truth, { now: new Date(now()).toISOString() });
+    const truth = subscription.truthAt(now());
     const { entity, order, field, limit } = query;
     const groups: Groups = new Map([...keys].map((key) => [key, []]));
     const all = [...keys];

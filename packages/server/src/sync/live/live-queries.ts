@@ -10,9 +10,10 @@ import {
   type LiveError,
   type Subscribe,
 } from "@pylonsync/protocol";
-import { bind, QueryError } from "@pylonsync/query";
+import { QueryError } from "@pylonsync/query";
 import * as v from "valibot";
 import type { MessageRefusal, Subscriber } from "../../connections/subscriber.ts";
+import type { DataModel } from "../../data/model.ts";
 import type { Platform } from "../../platform.ts";
 import { rewind } from "../../policy/rewind.ts";
 import { parseJson } from "../../request/body.ts";
@@ -26,8 +27,8 @@ import { LiveFunctions } from "../live-functions/live-functions.ts";
 import { Subscription } from "../subscriptions/subscription.ts";
 import { IncludeTrees } from "./include-trees.ts";
 import { LiveConnection, type Subscribed } from "./live-connection.ts";
-import type { Joiner } from "./joiner.ts";
-import { Loader, type LoaderOptions } from "./loader.ts";
+import type { Joiner } from "./loading/joiner.ts";
+import { Loader, type LoaderOptions } from "./loading/loader.ts";
 import { parseQuery } from "./parse-query.ts";
 import type { SocketPushes } from "./socket-pushes.ts";
 import {
@@ -53,6 +54,7 @@ type RefusalText = Omit<LiveError, "type" | "id" | "retry_after_secs">;
 
 /** The dependencies of live queries. */
 export interface LiveQueriesOptions extends Omit<LoaderOptions, "onFailure" | "trees"> {
+  readonly model: () => DataModel;
   readonly onError: (error: unknown) => void;
 }
 
@@ -221,13 +223,14 @@ export class LiveQueries {
     }
   }
 
-  async #refillWindow({ truth, query, window }: Subscription, reader: Reader): Promise<void> {
+  async #refillWindow(subscription: Subscription, reader: Reader): Promise<void> {
     const { delivery, now } = this.#options;
-    const bound = bind(truth, { now: new Date(now()).toISOString() });
+    const { query, window } = subscription;
+    const truth = subscription.truthAt(now());
     window?.refill(
       await delivery.reader.with(reader).select({
         entity: query.entity,
-        condition: (later) => rewind(bound, later),
+        condition: (later) => rewind(truth, later),
         order: query.order,
         limit: window.limit + 1,
       }),

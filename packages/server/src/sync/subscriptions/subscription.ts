@@ -1,5 +1,6 @@
 import {
   and,
+  bind,
   compilePredicate,
   conjuncts,
   hasExists,
@@ -154,6 +155,11 @@ export class Subscription {
   /** It, and all related rows at all levels, parents first. */
   get parts(): readonly Subscription[] {
     return [this, ...this.branches.flatMap(({ subscription }) => subscription.parts)];
+  }
+
+  /** The condition at a time. @param now milliseconds since 1970 */
+  truthAt(now: number): Expr {
+    return bind(this.truth, { now: new Date(now).toISOString() });
   }
 
   get isUnused(): boolean {

@@ -1,6 +1,6 @@
 import type { Known } from "@pylonsync/protocol";
-import type { Subscription } from "../subscriptions/subscription.ts";
-import type { LiveConnection } from "./live-connection.ts";
+import type { Subscription } from "../../subscriptions/subscription.ts";
+import type { LiveConnection } from "../live-connection.ts";
 
 /** A connection that waits for the rows of a subscription. */
 export interface Joiner {

@@ -1,5 +1,5 @@
-import type { StoredRow } from "../../store/store.ts";
-import type { OngoingLoad } from "../subscriptions/subscription.ts";
+import type { StoredRow } from "../../../store/store.ts";
+import type { OngoingLoad } from "../../subscriptions/subscription.ts";
 
 interface ChangedState {
   readonly wasIn: boolean;

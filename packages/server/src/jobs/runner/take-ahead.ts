@@ -1,4 +1,4 @@
-import type { Job } from "./job.ts";
+import type { Job } from "../job.ts";
 
 /** The maximum number of jobs that are taken in addition to those that can start immediately. */
 const MAX_AHEAD = 1_000;

@@ -1,8 +1,8 @@
 import { MAX_PAGE_BYTES, type RowsMessage } from "@pylonsync/protocol";
-import type { Subscriber } from "../../connections/subscriber.ts";
-import { rowSize } from "../../store/row-size.ts";
-import type { StoredRow } from "../../store/store.ts";
-import type { Subscription } from "../subscriptions/subscription.ts";
+import type { Subscriber } from "../../../connections/subscriber.ts";
+import { rowSize } from "../../../store/row-size.ts";
+import type { StoredRow } from "../../../store/store.ts";
+import type { Subscription } from "../../subscriptions/subscription.ts";
 import type { Joiner } from "./joiner.ts";
 
 /** What the joiners of a subscription are sent. */
@@ -10,18 +10,18 @@ export interface SentRows extends Pick<RowsMessage, "reset" | "gone"> {
   readonly rows: readonly StoredRow[];
 }
 
+/** @returns false, after closing it, if the session of a connection has ended or changed */
+export type MayStay = (subscriber: Subscriber) => Promise<boolean>;
+
 /**
  * Sends rows in messages of a limited size. The session is checked after the read: rows may have
  * been written after its end.
- *
- * @param mayStay returns false, after closing it, if the session of a connection has ended or
- *   changed
  */
 export async function sendRows(
   { number, visible }: Subscription,
   joiners: readonly Joiner[],
   { rows, reset, gone }: SentRows,
-  mayStay: (subscriber: Subscriber) => Promise<boolean>,
+  mayStay: MayStay,
 ): Promise<void> {
   if (joiners.length === 0) return;
   const parts = inParts(rows);

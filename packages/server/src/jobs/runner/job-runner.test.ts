@@ -1,16 +1,19 @@
 import { expect, test } from "bun:test";
 import { action, mutation, v } from "@pylonsync/functions";
 import { PylonError } from "@pylonsync/protocol";
-import { scheduledCall } from "../functions/scheduler.ts";
-import { until } from "../../../../tests/support/client.ts";
-import { createDatabase, sharedPostgresUrl } from "../../../../tests/support/servers/postgres.ts";
-import { systemPlatform, type Platform } from "../platform.ts";
-import { openStore } from "../store/open-store.ts";
-import type { Store } from "../store/store.ts";
-import { errorText } from "../util/errors.ts";
-import { scratchStore } from "../store/testing/scratch-store.ts";
+import { scheduledCall } from "../../functions/scheduler.ts";
+import { until } from "../../../../../tests/support/client.ts";
+import {
+  createDatabase,
+  sharedPostgresUrl,
+} from "../../../../../tests/support/servers/postgres.ts";
+import { systemPlatform, type Platform } from "../../platform.ts";
+import { openStore } from "../../store/open-store.ts";
+import type { Store } from "../../store/store.ts";
+import { errorText } from "../../util/errors.ts";
+import { scratchStore } from "../../store/testing/scratch-store.ts";
 import type { JobRunnerServices } from "./job-runner.ts";
-import { Jobs } from "./jobs.ts";
+import { Jobs } from "../jobs.ts";
 
 const functions = new Map([
   ["send", action({ args: { to: v.string() }, handler: () => null })],
