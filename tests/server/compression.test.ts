@@ -131,3 +131,15 @@ test("the length of the same response varies, by its padding", async () => {
   }
   expect(lengths.size).toBeGreaterThan(1);
 });
+
+test("a response to HEAD has the length of the response to GET, or none", async () => {
+  for (const path of ["/api/entities/Note?limit=10", "/api/sync/pull?since=0"]) {
+    const lengths = [];
+    for (const method of ["GET", "HEAD"]) {
+      const { response, bytes } = await asked(path, plain, { method });
+      expect(bytes.length > 0).toBe(method === "GET");
+      lengths.push(response.headers.get("content-length"));
+    }
+    expect([path, lengths[1]]).toEqual([path, lengths[0]]);
+  }
+});

@@ -11,7 +11,8 @@ const SHOP = "https://shop.example";
 /** More than the kernel buffers for a reader that reads nothing. */
 const LARGE_BYTES = 20 * 1024 * 1024;
 const SLOW_READERS = 8;
-const aborted = Promise.withResolvers<void>();
+/** How many streams of the function `streams` were cancelled. */
+const streams = { cancelled: 0 };
 
 /** How many bodies the function `url` has begun to read, and could not read. */
 const bodies = { begun: 0, failed: 0 };
@@ -110,7 +111,9 @@ const functions: Readonly<Record<string, HttpDefinition>> = {
       return new Response(
         new ReadableStream({
           pull: (controller) => controller.enqueue(new TextEncoder().encode(`${(n += 1)}\n`)),
-          cancel: () => aborted.resolve(),
+          cancel: () => {
+            streams.cancelled += 1;
+          },
         }),
       );
     },
@@ -205,6 +208,8 @@ test("any method and body arrives unchanged, and so does the Response", async ()
 test("HEAD is GET without a body; a method that is not declared is 405", async () => {
   const head = await ask("/api/http/open", { method: "HEAD" });
   expect([head.status, await head.text(), head.headers.get("x-total")]).toEqual([200, "", "1"]);
+  const large = await ask("/large", { method: "HEAD" });
+  expect([large.headers.get("content-length"), await large.text()]).toEqual([`${LARGE_BYTES}`, ""]);
   const refused = await ask("/api/http/open", { method: "DELETE" });
   expect(await codeOf(refused)).toEqual([405, "METHOD_NOT_ALLOWED"]);
   expect((await ask("/api/http/nothing")).status).toBe(404);
@@ -315,11 +320,14 @@ test("a body that is too large is rejected, with or without a Content-Length", a
 });
 
 test("a streamed Response is produced as it is read, until the reader cancels", async () => {
+  streams.cancelled = 0;
   const reader = (await ask("/streams")).body?.getReader();
   const { value } = (await reader?.read()) ?? {};
   expect(new TextDecoder().decode(value)).toStartWith("1\n");
   await reader?.cancel();
-  await aborted.promise;
+  await until(() => streams.cancelled === 1);
+  expect(await (await ask("/streams", { method: "HEAD" })).text()).toBe("");
+  await until(() => streams.cancelled === 2);
 });
 
 test("a handler must return a Response, and other functions must not", async () => {

@@ -106,6 +106,19 @@ test.each([
   await browser.until(() => browser.server.text(ROW) === "one two three");
 });
 
+test("a document of a server of an earlier version is shown while others type in it", async () => {
+  const browser = new Browser();
+  browser.server.tellsReady = false;
+  browser.server.create(ROW, { body: "one" });
+  const { document } = browser.open();
+  // No pause of a second passes without an update.
+  for (let written = 0; written < 20; written += 1) {
+    await browser.machine.advance(500);
+    browser.server.edit(ROW, (text) => text.insert(text.length, "."));
+  }
+  expect(document.text("body")).toStartWith("one...");
+});
+
 test("a change reaches the server, and those of others reach the page", async () => {
   const { server, page, until } = await bound("Hello");
   page.document.setText("body", "Hello, world");

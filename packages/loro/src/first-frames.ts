@@ -3,6 +3,8 @@ import type { Platform } from "@pylonsync/sync";
 
 /** An earlier server does not tell that all have arrived: they have after this pause, in ms. */
 const PAUSE_MS = 1_000;
+/** While others type, there is no pause: they are held no longer than this, in ms. */
+const LONGEST_MS = 5_000;
 
 /**
  * The frames with which a document arrives: a snapshot, and the updates after it. They are held
@@ -13,7 +15,8 @@ export class FirstFrames {
   readonly #after: Platform["after"];
   readonly #onComplete: (frames: readonly CrdtFrame[]) => void;
   #frames: CrdtFrame[] = [];
-  #cancel: () => void = () => undefined;
+  #cancelPause: () => void = () => undefined;
+  #cancelLongest: () => void = () => undefined;
 
   /** @param onComplete called with all frames, the snapshot first */
   constructor(after: Platform["after"], onComplete: (frames: readonly CrdtFrame[]) => void) {
@@ -31,8 +34,11 @@ export class FirstFrames {
     if (isFirst && !isExpected) this.forget();
     if (isFirst ? !isExpected : this.#frames.length === 0) return false;
     this.#frames = isFirst ? [frame] : [...this.#frames, frame];
-    this.#cancel();
-    this.#cancel = this.#after(PAUSE_MS, () => this.complete());
+    this.#cancelPause();
+    this.#cancelPause = this.#after(PAUSE_MS, () => this.complete());
+    if (!isFirst) return true;
+    this.#cancelLongest();
+    this.#cancelLongest = this.#after(LONGEST_MS, () => this.complete());
     return true;
   }
 
@@ -45,7 +51,8 @@ export class FirstFrames {
 
   /** Drops what is held. */
   forget(): void {
-    this.#cancel();
+    this.#cancelPause();
+    this.#cancelLongest();
     this.#frames = [];
   }
 }

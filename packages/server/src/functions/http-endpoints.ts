@@ -61,9 +61,8 @@ export class HttpEndpoints {
     });
     const { response } = kept;
     if (response === undefined) throw new Error("An HTTP function ended without a response.");
-    if (request.method !== "HEAD") return response;
-    void response.body?.cancel();
-    return new Response(null, { status: response.status, headers: response.headers });
+    // The runtime answers HEAD with the length of the body, and cancels a stream.
+    return response;
   }
 }
 

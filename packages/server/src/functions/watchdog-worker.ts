@@ -15,17 +15,20 @@ const EXIT_SOFTWARE = 70;
 self.onmessage = (event: MessageEvent<WatchdogStart>) => {
   const { buffer, limitMs, argv, execArgv } = event.data;
   const view = new Int32Array(buffer);
+  const lookMs = BEATS_PER_LOOK * beatMsOf(limitMs);
   let lastHeartbeat = -1;
-  const { every, monotonic } = systemPlatform;
-  let silentSince = monotonic();
-  every(BEATS_PER_LOOK * beatMsOf(limitMs), () => {
+  // Looks are counted, and not the time: a process that was stopped as a whole, as by
+  // `docker pause`, has not blocked its main thread meanwhile.
+  let silentLooks = 0;
+  systemPlatform.every(lookMs, () => {
     const beat = Atomics.load(view, WATCHDOG_SLOTS.beat);
     if (beat !== lastHeartbeat) {
       lastHeartbeat = beat;
-      silentSince = monotonic();
+      silentLooks = 0;
       return;
     }
-    if (monotonic() - silentSince < limitMs) return;
+    silentLooks += 1;
+    if (silentLooks * lookMs < limitMs) return;
     const running = runningIn(buffer);
     report(running, limitMs);
     // The executable adds its script and flags itself.

@@ -82,6 +82,21 @@ test("all running functions are reported, and none whose calls have all ended", 
   expect(said).toContain("in function two or function three. Restarting.");
 }, 20_000);
 
+test("the time for which the whole process was stopped does not count as blocked", async () => {
+  // As by `docker pause`: the main thread is busy before and after it, for less than the limit.
+  const { starts, said, exitCode } = await run(`
+    watchdog.stop();
+    await new Watchdog({ limitMs: 2_000, platform: systemPlatform }).ready;
+    const [{ monotonic }, { pid }] = [systemPlatform, process];
+    let [last, now] = [0, monotonic()];
+    Bun.spawn(["sh", "-c", "kill -STOP " + pid + "; sleep 3; kill -CONT " + pid]);
+    while (last === 0 || now < last + 2_000) [last, now] = [now, monotonic()];
+    const end = monotonic() + 300;
+    while (monotonic() < end);
+    process.exit(0);`);
+  expect([starts.length, said, exitCode]).toEqual([1, "", 0]);
+}, 20_000);
+
 test("a process whose watchdog was stopped may block its event loop", async () => {
   // Longer than the limit and two looks of the thread.
   const block = "const end = Bun.nanoseconds() + 1.5e9; while (Bun.nanoseconds() < end);";

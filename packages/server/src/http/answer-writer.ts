@@ -191,7 +191,8 @@ export class AnswerWriter {
     const encoding = isSent && !isSecret(name) ? encodingFor(request) : null;
     const headers = new Headers({ "Content-Type": contentType });
     if (!isSecret(name)) setAll(headers, this.#encodingHeaders(encoding));
-    if (!isSent) return new Response(null, { headers });
+    // The runtime cancels a stream for HEAD. Without a body the length would be 0.
+    if (!isSent) return new Response(new ReadableStream(), { headers });
     const { log } = this.#options;
     const logged: AsyncIterator<string> = {
       next: async () => {

@@ -7,7 +7,12 @@ import { BytesAnswer } from "../request/responses.ts";
  * memory, as a text or as bytes. A stream is only produced as fast as it is read, and a file is
  * read in parts.
  */
-export function countedResponse(response: Response): Response | Promise<BytesAnswer> {
+export function countedResponse(
+  response: Response,
+  { method }: Request,
+): Response | Promise<BytesAnswer> {
+  // The body of a response to HEAD is never sent, only its length.
+  if (method === "HEAD") return response;
   // Nothing else tells a body in memory from a stream without reading it.
   return estimateShallowMemoryUsageOf(response) <= UNCOUNTED_BYTES ? response : bytesOf(response);
 }

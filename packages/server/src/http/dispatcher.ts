@@ -295,7 +295,7 @@ export class Dispatcher {
       if (turn !== null) await turn;
       const handled = handle(exchange);
       const made = handled instanceof Promise ? await handled : handled;
-      const counted = made instanceof Response ? countedResponse(made) : made;
+      const counted = made instanceof Response ? countedResponse(made, request) : made;
       const answer = counted instanceof Promise ? await counted : counted;
       response = this.#writer.write(answer, exchange, (abort) =>
         answersOf(this.#options, kind).open(exchange.key(), abort),

@@ -5,6 +5,7 @@ import { ShardElsewhereError } from "./shard-elsewhere-error.ts";
 import { ShardRelay, type RelaySocket } from "./shard-relay.ts";
 import { ShardRelays, type RelayedJoin } from "./shard-relays.ts";
 import { SILENT_MS } from "./replica-silence.ts";
+import { OUTLET } from "./testing/recorded-shards.ts";
 import type { ShardOwner } from "./shard-storage.ts";
 
 const owner: ShardOwner = { replica: "other", address: "http://other", leaseUntil: Infinity };
@@ -14,14 +15,7 @@ const join: RelayedJoin = {
   role: "player",
   identity: { caller: { ...ANONYMOUS, userId: "ann" }, sessionId: "s1", expiresAt: Infinity },
   isInvited: false,
-  outlet: {
-    takesDeltas: true,
-    sendText: () => undefined,
-    sendBytes: () => undefined,
-    sendView: () => undefined,
-    backlog: () => 0,
-    close: () => undefined,
-  },
+  outlet: OUTLET,
   client: {
     sendText: () => 1,
     sendBinary: () => 1,

@@ -252,7 +252,10 @@ export class SyncEngine extends EngineAliases {
 
   /** Loads the stored rows and writes, if there are any. */
   async #open(): Promise<void> {
-    // If the code can't be loaded, the page continues without persistence.
+    // Until the code can be loaded, the page continues without persistence.
+    this.#persistence?.use((late) => {
+      if (this.#isStarted) void late.open();
+    });
     const persistence = await this.#persistence?.load().catch(() => null);
     if (this.#isStarted) await persistence?.open();
   }
@@ -552,8 +555,6 @@ export class SyncEngine extends EngineAliases {
     // Before the disk is opened, entries wait in the queue, and are stored when it is opened.
     if (!this.#isStarted) return this.#persistence?.part?.keep(entry, isLive);
     const persistence = await this.#persistence?.load().catch(() => null);
-    // Code that could not be loaded at the start may be available now.
-    if (this.#isStarted) void persistence?.open();
     return persistence?.keep(entry, isLive);
   }
 

@@ -61,7 +61,7 @@ test("code that hangs fails in time, is not loaded twice, and may arrive later",
   lazy.use((part) => told.push(part));
   const late = lazy.load().catch(String);
   timers.at(0)?.();
-  expect(await late).toBe("Error: The code was not loaded in time.");
+  expect(await late).toBe("Error: The code has not arrived.");
   const again = lazy.load();
   arrival.resolve("part");
   expect([await again, lazy.part, told, loads]).toEqual(["part", "part", ["part"], 1]);

@@ -15,7 +15,8 @@ import { ShardStorage } from "../shard-storage.ts";
 import { Shards } from "../shards.ts";
 import { LoopbackThread } from "./loopback-thread.ts";
 
-const OUTLET = {
+/** The outlet of a client that ignores what it is sent. */
+export const OUTLET = {
   takesDeltas: true,
   sendText: () => undefined,
   sendBytes: () => undefined,
