@@ -105,7 +105,10 @@ export function routesOf(
     }),
     ...modelRoutes(base, runner, mcpOAuth),
     ...roomRoutes({ rooms: rooms.store, guard: rooms.guard, reader: data.reader, platform }),
-    ...studioRoutes(base.studio, { hasMailbox: mailer instanceof DevMailbox }),
+    ...studioRoutes(base.studio, {
+      hasMailbox: mailer instanceof DevMailbox,
+      app: config.dev ? app : null,
+    }),
     ...(mailer instanceof DevMailbox ? mailboxRoutes(mailer) : []),
   ];
 }

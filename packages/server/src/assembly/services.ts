@@ -61,6 +61,7 @@ export function servicesOf(
       home: config.dev
         ? { hasMailbox: mailer instanceof DevMailbox, hasStudio: config.studio }
         : null,
+      problems: () => app.problems,
       onBroken: ({ message }) => log.error(message),
     }),
   };
