@@ -81,6 +81,7 @@ export function routesOf(
     ...functionRoutes({
       runner,
       functions,
+      http: () => app.current.http,
       limits: functionLimits,
       traces,
       identifyBearer: async (request) => (await authenticator.identifyBearer(request)).caller,
