@@ -117,6 +117,7 @@ import {
   MAX_WORKFLOW_STEPS,
   MAX_WORKFLOW_VALUE_BYTES,
   MAX_WRONG_ADMIN_TOKENS,
+  ONCE_ANSWERS_FACTOR,
   QUEUE_SHARE,
   SHARD_BACKLOG_BYTES,
   SHARD_STALL_MS,
@@ -329,7 +330,7 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
       ["share of one caller", `1/${CALLER_SHARE}`, "", LIMITED],
       [
         "the same for responses of writes, calls and HTTP functions, counted separately",
-        "as much",
+        `${ONCE_ANSWERS_FACTOR} times as much`,
         "`PYLON_MAX_BYTES_IN_FLIGHT`",
         "the slowest reader of the caller with the most is disconnected",
       ],

@@ -91,6 +91,12 @@ describe("an organization", () => {
       role: "admin",
     });
     const token = /token=(\S+)/.exec((await mail.to(guest.email, 1, /token=/)).text)?.[1];
+    const seen = await fetch(`${server.url}/api/auth/invites/${token}`);
+    expect(await seen.json()).toEqual({
+      organization: "Acme",
+      role: "admin",
+      email: guest.email.replace(/^(.).*@/, "$1…@"),
+    });
     expect((await other.request("POST", `/api/auth/invites/${token}/accept`)).status).toBe(401);
     expect((await guest.request("POST", `/api/auth/invites/${token}/accept`)).body).toMatchObject({
       id: org,
@@ -103,6 +109,14 @@ describe("an organization", () => {
       { user_id: owner.userId, role: "owner" },
       { user_id: guest.userId, role: "admin" },
     ]);
+  });
+
+  test("is not shown for a guessed link, and guesses are limited", async () => {
+    const statuses: number[] = [];
+    while (statuses.at(-1) !== 429 && statuses.length < 100)
+      statuses.push((await fetch(`${server.url}/api/auth/invites/none`)).status);
+    expect(new Set(statuses)).toEqual(new Set([401, 429]));
+    expect(statuses.at(-1)).toBe(429);
   });
 
   test("is not found by other users", async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mutation, query, v } from "@pylonsync/functions";
+import { http, mutation, query, v } from "@pylonsync/functions";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { workflow } from "@pylonsync/workflows";
 import type { Browser, Locator, Page } from "playwright-core";
@@ -20,8 +20,10 @@ const Order = entity("Order", {
   customerId: field.id("Customer").optional(),
   tags: field.array(field.string()).optional(),
   ownerId: field.string().owner(),
+  tenantId: field.string().optional(),
 });
-const app = appOf(
+const handler = (): Response => new Response();
+const loaded = appOf(
   buildManifest({
     name: "Shop",
     version: "1.2.3",
@@ -64,6 +66,16 @@ const app = appOf(
     }),
   ],
 );
+const app = {
+  ...loaded,
+  http: new Map([
+    [
+      "invoice",
+      http({ method: "GET", path: "/invoices/:id", auth: "user", cookies: true, handler }),
+    ],
+    ["stripe", http({ method: ["POST", "PUT"], path: "/hooks/stripe", handler })],
+  ]),
+};
 let attempts = 0;
 
 /** The folder of the screenshots. Set SCREENSHOTS to choose a folder that is kept. */
@@ -281,6 +293,33 @@ test("in production, Studio opens with the admin token only, and forgets it", as
   expect(kept).not.toContain(ADMIN_TOKEN);
   await page.reload();
   await page.getByLabel("Admin token").waitFor();
+  await page.context().close();
+});
+
+test("HTTP functions are listed, and the id of an organization is shortened", async () => {
+  const tenantId = "0197f3a2c5d80000000a1b2c3d4e5f60718293a4";
+  const order = { title: "Rug", cents: 1, ownerId: "ann", tenantId };
+  await admin.request("POST", "/api/entities/Order", order);
+  const page = await open("#/functions");
+  const rows = page.getByRole("region", { name: "HTTP functions" }).getByRole("row");
+  await rows.nth(2).waitFor();
+  const stripe = ["POST, PUT", "/hooks/stripe", "everyone", "stripe"];
+  const signedIn = "signed-in users, also by cookie";
+  const invoice = ["GET", "/invoices/:id", signedIn, "invoice"];
+  const shown = await rows.evaluateAll((all) =>
+    all.slice(1).map((row) => [...row.children].map((cell) => cell.textContent)),
+  );
+  expect(shown).toEqual([stripe, invoice]);
+  for (const width of [1280, 390]) {
+    await page.setViewportSize({ width, height: 860 });
+    await page.screenshot({ path: join(shots, `studio-http-${width}.png`), fullPage: true });
+    expect([width, await overflows(page)]).toEqual([width, false]);
+  }
+  await page.setViewportSize({ width: 1280, height: 860 });
+  await page.goto(`${server.url}/studio#/data/Order`);
+  const cell = page.getByTitle(tenantId);
+  expect(await cell.textContent()).toBe("…718293a4");
+  await page.screenshot({ path: join(shots, "studio-tenant-1280.png") });
   await page.context().close();
 });
 

@@ -2,9 +2,15 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Browser } from "playwright-core";
-import { noteApp, PylonProcess, TempFolder } from "../../packages/cli/src/testing/pylon-process.ts";
+import type { Browser, Page } from "playwright-core";
+import {
+  noteApp,
+  PylonProcess,
+  queryOf,
+  TempFolder,
+} from "../../packages/cli/src/testing/pylon-process.ts";
 import { launchBrowser } from "../support/browser.ts";
+import { freePort } from "../support/servers/free-port.ts";
 
 const FILES = {
   "app.ts": noteApp("text: field.string()"),
@@ -104,3 +110,93 @@ test("S9: a path below the page and its scripts show the error too", async () =>
   ]);
   expect((await fetch(`${url}/api/entities/Note`)).status).toBe(200);
 });
+
+/** An app without a page of its own. */
+const API_ONLY = { "app.ts": noteApp("text: field.string()"), "functions/one.ts": queryOf("1") };
+
+/** Mistakes in the code of an app: the file, its text, and what the overlay must say. */
+const APP_MISTAKES: Readonly<Record<string, readonly [string, string, readonly string[]]>> = {
+  "syntax error in a function": [
+    "functions/one.ts",
+    "export default (;\n",
+    ["functions/one.ts:1:17", "Unexpected ;", "export default (;"],
+  ],
+  "app.ts throws": [
+    "app.ts",
+    `${API_ONLY["app.ts"]}throw new Error("on <b>purpose</b>");\n`,
+    ["app.ts:4:", "on <b>purpose</b>"],
+  ],
+  "invalid app": [
+    "app.ts",
+    noteApp("text: field.string()").replace('access: "public"', 'acces: "public"'),
+    ["acces", "access"],
+  ],
+};
+
+async function shoot(page: Page, name: string): Promise<void> {
+  for (const width of [1280, 390]) {
+    await page.setViewportSize({ width, height: 720 });
+    await page.screenshot({ path: join(shots, `${name}-${width}.png`) });
+    const overflow = await page.evaluate(
+      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    );
+    expect([name, width, overflow]).toEqual([name, width, 0]);
+  }
+}
+
+test("open pages show errors of app.ts and functions until these are fixed", async () => {
+  using folder = new TempFolder();
+  folder.write(API_ONLY);
+  await using dev = new PylonProcess(["dev", "--port", "0"], folder.path);
+  const { port } = await dev.event();
+  const context = await browser.newContext();
+  const home = await context.newPage();
+  await home.goto(`http://localhost:${String(port)}/`);
+  const studio = await context.newPage();
+  await studio.goto(`http://localhost:${String(port)}/studio`);
+  const pages: readonly (readonly [string, Page, string])[] = [
+    ["home", home, "h1:has-text('notes')"],
+    ["studio", studio, "h2:has-text('Rows')"],
+  ];
+  for (const [, page, shown] of pages) await page.waitForSelector(shown);
+  for (const [mistake, [file, text, expected]] of Object.entries(APP_MISTAKES)) {
+    folder.write({ [file]: text });
+    for (const [name, page] of pages) {
+      await page.waitForSelector("main section .place");
+      const body = await page.innerText("body");
+      for (const part of [...expected, "keeps running the previous version"])
+        expect([mistake, name, body]).toEqual([mistake, name, expect.stringContaining(part)]);
+      await shoot(page, `app-overlay-${mistake.replaceAll(" ", "-")}`);
+    }
+    folder.write({ [file]: API_ONLY[file as keyof typeof API_ONLY] });
+    for (const [, page, shown] of pages) await page.waitForSelector(shown);
+  }
+  folder.write({ "functions/two.ts": queryOf("2") });
+  await home.waitForSelector("dt:has-text('two')");
+  await context.close();
+}, 60_000);
+
+test("a page of web/ shows errors of the app too; an invalid .env keeps the server", async () => {
+  using folder = new TempFolder();
+  folder.write({ ...FILES, ".env": "" });
+  // A server with another environment must have the same port.
+  const port = await freePort();
+  await using dev = new PylonProcess(["dev", "--port", String(port)], folder.path);
+  await dev.event();
+  const page = await browser.newPage();
+  await page.goto(`http://localhost:${String(port)}/`);
+  const isFine = (): Promise<unknown> =>
+    page.waitForFunction(() => document.body.textContent?.includes("hello world"));
+  await isFine();
+  folder.write({ "app.ts": "export default (;\n" });
+  await page.waitForSelector(".place:has-text('app.ts:1:17')");
+  folder.write({ "app.ts": FILES["app.ts"] });
+  await isFine();
+  folder.write({ ".env": "PYLON_FN_CALL_TIMEOUT=soon\n" });
+  await page.waitForSelector("h2:has-text('PYLON_FN_CALL_TIMEOUT')");
+  folder.write({ "app.ts": "export default (;\n", ".env": "GREETING=hello\n" });
+  await page.waitForSelector(".place:has-text('app.ts:1:17')");
+  folder.write({ "app.ts": FILES["app.ts"] });
+  await isFine();
+  await page.close();
+}, 60_000);

@@ -223,6 +223,7 @@ export const GROUPS = {
     ...withBody("PATCH", "/api/auth/orgs/:org", { name: "Other" }),
     ...withBody("POST", "/api/auth/orgs/:org/invites", { email: EMAIL, role: "member" }),
     ...withBody("PATCH", "/api/auth/orgs/:org/members/:user", { role: "admin" }),
+    ...bare("GET", "/api/auth/invites/x"),
     ...bare("POST", "/api/auth/invites/x/accept"),
     ...withBody("POST", "/api/auth/select-org", { org_id: ":org", rotate: false }),
   ],

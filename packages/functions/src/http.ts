@@ -18,17 +18,52 @@ export interface HttpCors {
   readonly credentials?: boolean;
 }
 
-/** The context of an HTTP function: that of an action, and the path parameters. */
-export interface HttpCtx extends Omit<ActionCtx, "job" | "request" | "stream"> {
+/** The name of the parameter that a segment of a path declares. */
+type ParamOf<Segment extends string> = Segment extends `:${infer Name}`
+  ? Name
+  : Segment extends "*"
+    ? "*"
+    : never;
+
+/** The names of all parameters of a path. */
+type ParamsIn<Path extends string> = Path extends `${infer Segment}/${infer Rest}`
+  ? ParamOf<Segment> | ParamsIn<Rest>
+  : ParamOf<Path>;
+
+/** Of one path among several, only their common parameters are always there. */
+type CommonParamsIn<Path extends string> = keyof (Path extends unknown
+  ? Readonly<Record<ParamsIn<Path>, string>>
+  : never);
+
+/**
+ * The parameters of a path: those that it declares are always there. Any other name may be read,
+ * for code that handles several paths, and may be undefined.
+ *
+ * @example
+ * const nameOf = (params: HttpParams<"/users/:name">): string => params["name"];
+ */
+export type HttpParams<Path extends string = string> = Readonly<Record<string, string>> &
+  Readonly<Record<CommonParamsIn<Path>, string>>;
+
+/**
+ * The context of an HTTP function: that of an action, and the path parameters.
+ *
+ * @example
+ * const greet = ({ params }: HttpCtx<"/hello/:name">) => new Response(`Hello ${params["name"]}`);
+ */
+export interface HttpCtx<Path extends string = string> extends Omit<
+  ActionCtx,
+  "job" | "request" | "stream"
+> {
   /** The decoded values of `:name` and `*` in the path. */
-  readonly params: Readonly<Record<string, string>>;
+  readonly params: HttpParams<Path>;
 }
 
 /** The options of an HTTP function. */
-export interface HttpOptions<Secret extends string = string> extends Omit<
-  FunctionOptions,
-  "internal"
-> {
+export interface HttpOptions<
+  Secret extends string = string,
+  Path extends string = string,
+> extends Omit<FunctionOptions, "internal"> {
   /** The accepted methods; `"*"`: any. */
   readonly method: HttpMethod | "*" | readonly HttpMethod[];
   /**
@@ -36,7 +71,7 @@ export interface HttpOptions<Secret extends string = string> extends Omit<
    * matches one segment, and a `*` at the end matches the rest. Default: `/api/http/` and the
    * function's name, with its dots replaced by `/`.
    */
-  readonly path?: string;
+  readonly path?: Path;
   /**
    * Whether the session cookie is accepted. Default false: only bearer tokens are, or, with `auth:
    * "public"`, the Authorization header is left to the function. If it is accepted, pages of other
@@ -63,7 +98,7 @@ const OPTIONS: readonly string[] = [
   ...["secrets", "handler", "type"],
 ];
 const PATH =
-  /^\/(?:(?::[A-Za-z_]\w*|[^/:*?#%\s]+)(?:\/(?::[A-Za-z_]\w*|[^/:*?#%\s]+))*)?(?:\/?\*)?\/?$/;
+  /^\/(?:\*|(?::[A-Za-z_]\w*|[^/:*?#%\s]+)(?:\/(?::[A-Za-z_]\w*|[^/:*?#%\s]+))*(?:\/\*)?)?\/?$/;
 
 /**
  * Defines a function that handles HTTP requests: it receives a Request and returns a Response,
@@ -78,11 +113,11 @@ const PATH =
  *   handler: (request, ctx) => new Response(`Hello ${ctx.params["name"]}`),
  * });
  */
-export function http<const Secret extends string = never>(
-  options: HttpOptions<Secret> & {
+export function http<const Secret extends string = never, const Path extends string = string>(
+  options: HttpOptions<Secret, Path> & {
     readonly handler: (
       request: Request,
-      ctx: HttpCtx & { readonly secrets: Readonly<Record<Secret, string>> },
+      ctx: HttpCtx<Path> & { readonly secrets: Readonly<Record<Secret, string>> },
     ) => Response | Promise<Response>;
   },
 ): HttpDefinition {

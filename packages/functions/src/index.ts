@@ -51,6 +51,7 @@ export {
   type HttpDefinition,
   type HttpMethod,
   type HttpOptions,
+  type HttpParams,
 } from "./http.ts";
 export {
   verifyGithub,

@@ -92,6 +92,11 @@ export const MAX_LOG_PAGE_BYTES = 2 * MIB;
  * unless PYLON_MAX_BYTES_IN_FLIGHT says otherwise.
  */
 export const DEFAULT_BYTES_IN_FLIGHT = 32 * MIB;
+/**
+ * The responses of writes, calls and HTTP functions may have this many times as many bytes: beyond
+ * it a reader is disconnected, which must only happen to those that are slow.
+ */
+export const ONCE_ANSWERS_FACTOR = 4;
 /** The part of the bytes in flight that one caller may have: one over this. */
 export const CALLER_SHARE = 4;
 /**

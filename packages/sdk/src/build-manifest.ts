@@ -14,6 +14,7 @@ import {
   type ManifestRoom,
   type ManifestRoute,
 } from "./manifest.ts";
+import { checkPlaces } from "./misplaced.ts";
 import { checkFunctions, checkList, isObject, shown, unknownKeys } from "./mistake.ts";
 import type { EntityHooks, Plugin, PluginFunction } from "./plugin.ts";
 
@@ -174,6 +175,7 @@ function checkDefinition(definition: unknown): void {
   const example = 'buildManifest({ name: "todos", version: "1.0.0", entities: [Todo] })';
   if (!isObject(definition))
     throw new Error(`buildManifest received ${shown(definition)}: write ${example}.`);
+  checkPlaces(definition);
   const { entities, plugins, crons, rooms, auth, timestamps, references } = definition;
   if (references !== undefined && references !== "checked")
     throw new Error(

@@ -1,5 +1,6 @@
 import { rmSync } from "node:fs";
 import { dirname } from "node:path";
+import type { AppProblems } from "./app/app-problem.ts";
 import type { CompiledApp } from "./app/compile-app.ts";
 import { assemble } from "./assembly/assemble.ts";
 import type { ServerParts } from "./assembly/server-parts.ts";
@@ -48,7 +49,7 @@ export class RunningServer {
   constructor(store: Store, app: CompiledApp, options: RunningOptions) {
     this.store = store;
     this.#options = options;
-    this.#app = { current: app };
+    this.#app = { current: app, problems: [] };
     this.#parts = assemble(store, this.#app, options, () => this.port);
     const { routes } = this.#parts.services;
     this.routes = routes.map(({ method, path, body = "none" }) => ({ method, path, body }));
@@ -143,6 +144,11 @@ export class RunningServer {
     this.#parts.shards.replace();
     this.#parts.isolation.replace();
     this.#parts.feed.setModel(app.model, isSameData);
+  }
+
+  /** In dev mode: shows these errors in the pages instead of their content, until the next call. */
+  showProblems(problems: AppProblems): void {
+    this.#app.problems = problems;
   }
 
   /** Counts a successful or failed backup of its data. */

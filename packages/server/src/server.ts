@@ -79,6 +79,11 @@ export interface PylonServer {
    */
   reload(app: LoadedApp): Promise<Diagnostic[]>;
   /**
+   * In dev mode: shows the errors of the saved version of the app in the pages that a developer has
+   * open, which reload by themselves, until the next call. Warnings are not shown.
+   */
+  showProblems(diagnostics: readonly Diagnostic[]): void;
+  /**
    * Logs and counts a backup of its data, or the reason why it failed; also logs why an old one
    * could not be deleted.
    */
@@ -333,6 +338,11 @@ class Server implements PylonServer {
     this.#running?.countBackup(outcome === "made" ? "made" : "failed");
     if (outcome === "made") this.#log.info("backup made", { path });
     else this.#log.error("backup failed: earlier backups are kept", outcome.error, { path });
+  }
+
+  showProblems(diagnostics: readonly Diagnostic[]): void {
+    if (!this.#options.config.dev) return;
+    this.#running?.showProblems(diagnostics.filter(({ severity }) => severity === "error"));
   }
 
   async maintain(): Promise<void> {

@@ -154,7 +154,7 @@ export async function openTestApp(
   const mailer = new DevMailbox(platform.now, () => undefined);
   const parts = assemble(
     store,
-    { current: app },
+    { current: app, problems: [] },
     {
       config,
       env,

@@ -120,6 +120,8 @@ class DevSession {
   /** Null until the app is valid for the first time. */
   #server: PylonServer | null = null;
   #rebuilds = 0;
+  /** Whether the environment was saved while the app had errors. */
+  #isRestartDue = false;
   #stopWatching: () => void = () => undefined;
   #working: Promise<void> = Promise.resolve();
 
@@ -202,7 +204,7 @@ class DevSession {
 
   async #saved(parts: ReadonlySet<AppPart>): Promise<void> {
     this.#rebuilds += 1;
-    if (parts.has("env")) return this.#restart();
+    if (parts.has("env") || this.#isRestartDue) return this.#restart();
     if (this.#server === null) return this.#start();
     const loaded = await load(this.#location, this.#settings);
     const diagnostics = await this.#server.reload(loaded);
@@ -210,16 +212,29 @@ class DevSession {
     this.#output.say(hasErrors(diagnostics) ? KEPT : `Reloaded (${[...parts].join(", ")}).`);
   }
 
-  /** A new environment needs a new server; with an invalid one the old server stays. */
+  /** A new environment needs a new server; the old one stays until that and the app are valid. */
   async #restart(): Promise<void> {
     try {
       this.#settings = readSettings(this.#context, this.#location);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       this.#output.warn(`${error.message} The server keeps running with the previous values.`);
+      const code = "ENVIRONMENT_INVALID";
+      this.#server?.showProblems([{ severity: "error", code, message: error.message }]);
       return;
     }
     this.#watch();
+    if (this.#server !== null) {
+      this.#isRestartDue = true;
+      const loaded = await load(this.#location, this.#settings);
+      const { app, diagnostics } = compileApp(loaded, { dev: this.#settings.config.dev });
+      if (app === null) {
+        this.#report(loaded, diagnostics, this.#server);
+        this.#output.say(KEPT);
+        return;
+      }
+    }
+    this.#isRestartDue = false;
     await this.#server?.stop();
     this.#server = null;
     await this.#start();
@@ -234,12 +249,14 @@ class DevSession {
       message: error instanceof Error ? error.message : String(error),
     };
     sayDiagnostics([diagnostic], this.#output);
+    this.#server?.showProblems([diagnostic]);
     if (this.#server !== null) this.#output.say(KEPT);
     this.#output.json({ code: "DEV_ERROR", rebuild: this.#rebuilds, diagnostics: [diagnostic] });
   }
 
   #report(loaded: LoadedApp, diagnostics: readonly Diagnostic[], server: PylonServer | null): void {
     sayDiagnostics(diagnostics, this.#output);
+    server?.showProblems(diagnostics);
     const head = { rebuild: this.#rebuilds };
     if (server === null || hasErrors(diagnostics)) {
       this.#output.json({ code: "DEV_ERROR", ...head, diagnostics });

@@ -2,6 +2,7 @@ import { userEntityOf } from "../auth/users/users.ts";
 import { escapeHtml } from "../util/escape-html.ts";
 import { DEV_PAGE_STYLE } from "../request/dev-page-style.ts";
 import type { CompiledApp } from "./compile-app.ts";
+import { devScriptTag } from "./dev-reload.ts";
 import style from "./dev-home.text.css" with { type: "text" };
 
 /** The options of the home page of a server in dev mode. */
@@ -12,19 +13,39 @@ export interface DevHomeOptions {
   readonly hasStudio: boolean;
 }
 
+/** The page that lists what the app contains, and the version of what it shows. */
+interface DevHome {
+  readonly html: (script: string) => string;
+  readonly version: string;
+}
+
+/** Creates the page once for each version of an app: open pages ask for it all the time. */
+export function devHomes(options: DevHomeOptions): (app: CompiledApp) => DevHome {
+  const known = new WeakMap<CompiledApp, DevHome>();
+  return (app) => {
+    const found = known.get(app);
+    if (found !== undefined) return found;
+    const html = (script: string): string => htmlOf(app, options, script);
+    const home = { html, version: Bun.hash(html("")).toString(36) };
+    known.set(app, home);
+    return home;
+  };
+}
+
 /** In dev mode: the page that lists what the app contains, and where to look. */
-export function devHome(app: CompiledApp, options: DevHomeOptions): Response {
-  return new Response(htmlOf(app, options), {
+export function devHome({ html, version }: DevHome): Response {
+  return new Response(html(devScriptTag("home", version)), {
     headers: {
       "Content-Type": "text/html; charset=utf-8",
       "Cache-Control": "no-store",
       "Content-Security-Policy":
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; " +
+        "base-uri 'none'; form-action 'none'",
     },
   });
 }
 
-function htmlOf(app: CompiledApp, options: DevHomeOptions): string {
+function htmlOf(app: CompiledApp, options: DevHomeOptions, script: string): string {
   const { name, version } = app.manifest;
   const entities = [...app.model.schema.entities].map(({ name: entity, fields }) =>
     row(entity, [...fields.keys()].join(", ")),
@@ -36,7 +57,7 @@ function htmlOf(app: CompiledApp, options: DevHomeOptions): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escapeHtml(name)} in dev mode</title>
-<style>${DEV_PAGE_STYLE}${style}</style>
+<style>${DEV_PAGE_STYLE}${style}</style>${script}
 </head>
 <body><main><h1>${escapeHtml(name)} <small>${escapeHtml(version)}</small></h1>
 <p>The API is served at this address in dev mode. The app has no web page yet. Create

@@ -138,6 +138,30 @@ const MISTAKES: readonly (readonly [source: string, told: readonly string[]])[] 
   ],
   [withKeys(`plugins: definePlugin({ name: "x" })`), ["plugins", "must be a list"]],
   [withKeys(`plugins: [undefined]`), ["plugins[0]", "definePlugin"]],
+  [withKeys(`plugins: [auth({ pages: false })]`), ["plugins[0]", "write auth: auth({ ... })"]],
+  [withKeys(`policies: [auth({ session: {} })]`), ["policies[0]", "write auth: auth({ ... })"]],
+  [
+    withKeys(`webhooks: definePlugin({ name: "webhooks", config: {} })`),
+    ["webhooks", "a plugin", "write plugins: [...]"],
+  ],
+  [withKeys(`crons: [definePlugin({ name: "x", hooks: {} })]`), ["crons[0]", "plugins: [...]"]],
+  [
+    withKeys(`plugins: [{ name: "lobby", allowJoin: "true" }]`),
+    ["plugins[0]", "write rooms: [{ name, allow }]"],
+  ],
+  [
+    withKeys(`plugins: [{ name: "x", schedule: "@daily", function: "x" }]`),
+    ["plugins[0]", "write crons: [{ name, schedule, function }]"],
+  ],
+  [
+    withKeys(`rooms: [policy({ name: "own", entity: "Todo", allow: "true" })]`),
+    ["rooms[0]", "a policy", "write policies: [...]"],
+  ],
+  [
+    withKeys(`policies: [entity("Tag", { name: field.string() })]`),
+    ["policies[0]", "an entity", "write entities: [...]"],
+  ],
+  [withKeys(`queries: [{ type: "query", handler: () => 1 }]`), ["queries[0]", "functions/"]],
   [withKeys(`auth: auth({ sesion: {} })`), ["auth", '"sesion"', '"session"']],
   [withKeys(`auth: auth({ onSignUp: () => true })`), ["auth", '"onSignUp"', "hooks"]],
   [withKeys(`auth: auth({ session: { expiresln: 5 } })`), ["auth.session", '"expiresIn"']],

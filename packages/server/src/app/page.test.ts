@@ -64,6 +64,7 @@ async function openPage(
   const told: string[] = [];
   const page = createPage(() => app, {
     home: dev ? { hasMailbox: true, hasStudio: true } : null,
+    problems: () => [],
     onBroken: ({ message }) => void told.push(message),
   });
   return {

@@ -1,8 +1,10 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { CompiledApp } from "./compile-app.ts";
-import { devHome, type DevHomeOptions } from "./dev-home.ts";
-import { devReload } from "./dev-reload.ts";
-import { overlay } from "./overlay.ts";
+import type { AppProblems } from "./app-problem.ts";
+import { devHome, devHomes, type DevHomeOptions } from "./dev-home.ts";
+import { isDocument, problemPage, shownVersion, STUDIO_VERSION } from "./dev-pages.ts";
+import { devReload, devScriptTag, type DevPageKind } from "./dev-reload.ts";
+import { overlay, webOverlay } from "./overlay.ts";
 import { decodedPath, isWellKnown } from "./public-files.ts";
 import type { WebAsset } from "./web-asset.ts";
 import type { WebBundle } from "./web-bundle.ts";
@@ -15,6 +17,8 @@ export interface PageOptions {
    * outside dev mode, where there is no such page.
    */
   readonly home: DevHomeOptions | null;
+  /** In dev mode: why the saved version of the app is not served. */
+  readonly problems: () => AppProblems;
   /** Called for a page that can't be bundled; in dev mode once for each save. */
   readonly onBroken: (error: WebBuildError) => void;
 }
@@ -25,35 +29,31 @@ export interface PageOptions {
  */
 export function createPage(
   app: () => CompiledApp,
-  { home, onBroken }: PageOptions,
+  { home, problems, onBroken }: PageOptions,
 ): (request: Request, path: string) => Promise<Response | null> {
+  const dev = home === null ? null : devPages(app, { home, problems });
   const reported = new WeakSet<WebBundle>();
   const broken = (web: WebBundle, error: unknown, request: Request): Response => {
     if (!(error instanceof WebBuildError)) throw error;
     if (!web.isDev || !reported.has(web)) onBroken(error);
     reported.add(web);
-    if (web.isDev && isDocument(request)) return overlay(web, error);
+    if (web.isDev && isDocument(request.headers))
+      return overlay(webOverlay(error), devScriptTag("web", web.version));
     throw new PylonError("INTERNAL", "The app's web page can't be built.", {
       hint: "See the server's log for the errors.",
     });
   };
   return async (request, path) => {
-    const { web, manifest } = app();
-    if (home !== null && path === "/" && web?.hasPage !== true && isRead(request))
-      return devHome(app(), home);
-    if (
-      isBelow(path, ["/api", "/studio"]) ||
-      (manifest.auth?.pages !== false && isBelow(path, ["/auth"]))
-    )
-      return null;
+    const { web } = app();
+    const own = dev === null || !isRead(request) ? null : dev(request, path);
+    if (own !== null) return own;
+    if (isServers(path, app())) return null;
     if (web === null) return null;
     if (!isRead(request) && !web.hasPage) return null;
     if (!isRead(request))
       throw new PylonError("METHOD_NOT_ALLOWED", `Method ${request.method} is not allowed here.`, {
         hint: "Allowed: GET.",
       });
-    const reload = web.isDev ? devReload(path, () => app().web) : null;
-    if (reload !== null) return reload;
     let asset: WebAsset | null;
     try {
       asset = (await web.asset(path)) ?? (isFile(path) ? null : await web.asset("/"));
@@ -64,15 +64,39 @@ export function createPage(
   };
 }
 
-/** Whether a browser shows the response as a page. */
-function isDocument({ headers }: Request): boolean {
-  return headers.get("accept")?.includes("text/html") === true;
+/** What dev mode itself serves: reloads, errors of the app, and the home page. */
+function devPages(
+  app: () => CompiledApp,
+  { home, problems }: { readonly home: DevHomeOptions; readonly problems: () => AppProblems },
+): (request: Request, path: string) => Response | null {
+  const homeOf = devHomes(home);
+  const versionOf = (kind: DevPageKind): string => {
+    const { web } = app();
+    if (kind === "studio") return STUDIO_VERSION;
+    return web?.hasPage === true ? web.version : homeOf(app()).version;
+  };
+  return (request, path) => {
+    const reload = devReload(request, path, (kind) => shownVersion(versionOf(kind), problems()));
+    if (reload !== null) return reload;
+    const hasPage = app().web?.hasPage === true;
+    const isPage = hasPage ? !isFile(path) && !isServers(path, app()) : path === "/";
+    if (!isPage) return null;
+    const kind = hasPage ? "web" : "home";
+    const version = versionOf(kind);
+    const problem = problemPage(request, app(), problems(), { kind, version });
+    return problem ?? (hasPage ? null : devHome(homeOf(app())));
+  };
 }
 
 /**
  * Whether it is one of the server's own paths: a misspelt route is an error, and not a path inside
  * the page.
  */
+function isServers(path: string, { manifest }: CompiledApp): boolean {
+  const roots = ["/api", "/studio", ...(manifest.auth?.pages === false ? [] : ["/auth"])];
+  return isBelow(path, roots);
+}
+
 function isBelow(path: string, roots: readonly string[]): boolean {
   return roots.some((root) => path === root || path.startsWith(`${root}/`));
 }

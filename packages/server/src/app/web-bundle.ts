@@ -138,7 +138,7 @@ export class WebBundle {
       const isPage = path.endsWith(".html");
       const bytes =
         isPage && this.isDev
-          ? withScript(await output.text(), devScriptTag(this))
+          ? withScript(await output.text(), devScriptTag("web", this.version))
           : new Uint8Array(await output.arrayBuffer());
       const version = Bun.hash(bytes).toString(36);
       assets.set(

@@ -9,6 +9,8 @@ export interface WebProblem {
   readonly message: string;
   /** Null if the bundler does not say. */
   readonly place: WebPlace | null;
+  /** How to fix it, if that is known. */
+  readonly hint?: string | undefined;
 }
 
 /** A location in a file of the app. */
@@ -69,10 +71,15 @@ export function webProblem(log: BuildMessage | ResolveMessage, root: string): We
   };
 }
 
-/** Reads the current file; uses the bundler's own line if the file is gone or has changed. */
-function frameAt(path: string, line: number, lineText: string): FrameLine[] {
+/**
+ * Reads the lines around the erroneous one from the current file.
+ *
+ * @param lineText the bundler's own line, which is used if the file is gone or has changed
+ */
+export function frameAt(path: string, line: number, lineText?: string): FrameLine[] {
   const lines = existsSync(path) ? readFileSync(path, "utf8").split(/\r?\n/) : [];
-  if (lines[line - 1] !== lineText) return [{ number: line, text: lineText, isFaulty: true }];
+  if (lineText !== undefined && lines[line - 1] !== lineText)
+    return [{ number: line, text: lineText, isFaulty: true }];
   const first = Math.max(1, line - CONTEXT_LINES);
   return lines.slice(first - 1, line + CONTEXT_LINES).map((text, index) => ({
     number: first + index,

@@ -1,3 +1,4 @@
+import type { AppProblems } from "../app/app-problem.ts";
 import type { CompiledApp } from "../app/compile-app.ts";
 import { type AuthOptions } from "../auth/auth.ts";
 import type { Cache } from "../cache/cache.ts";
@@ -51,6 +52,8 @@ export interface RunningOptions {
 /** The current app: a new version replaces it while the server runs. */
 export interface CurrentApp {
   current: CompiledApp;
+  /** In dev mode: why the saved version is not the current one; its pages show that. */
+  problems: AppProblems;
 }
 
 /** The services that most parts need. */

@@ -81,6 +81,7 @@ export function routesOf(
     ...functionRoutes({
       runner,
       functions,
+      http: () => app.current.http,
       limits: functionLimits,
       traces,
       identifyBearer: async (request) => (await authenticator.identifyBearer(request)).caller,
@@ -105,7 +106,10 @@ export function routesOf(
     }),
     ...modelRoutes(base, runner, mcpOAuth),
     ...roomRoutes({ rooms: rooms.store, guard: rooms.guard, reader: data.reader, platform }),
-    ...studioRoutes(base.studio, { hasMailbox: mailer instanceof DevMailbox }),
+    ...studioRoutes(base.studio, {
+      hasMailbox: mailer instanceof DevMailbox,
+      app: config.dev ? app : null,
+    }),
     ...(mailer instanceof DevMailbox ? mailboxRoutes(mailer) : []),
   ];
 }

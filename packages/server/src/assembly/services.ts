@@ -1,3 +1,4 @@
+import { ONCE_ANSWERS_FACTOR } from "@pylonsync/protocol";
 import { createPage } from "../app/page.ts";
 import { SendQueues } from "../connections/send-queues.ts";
 import { DevHosts } from "../http/dev-hosts.ts";
@@ -61,6 +62,7 @@ export function servicesOf(
       home: config.dev
         ? { hasMailbox: mailer instanceof DevMailbox, hasStudio: config.studio }
         : null,
+      problems: () => app.problems,
       onBroken: ({ message }) => log.error(message),
     }),
   };
@@ -102,7 +104,11 @@ function dispatcherOf(
     guesses: new TokenGuesses(log, sharedCount(redis, "wrong-token")),
     bodies: new Transfers(config.maxBytesInFlight, platform),
     answers: new Transfers(config.maxBytesInFlight, platform),
-    onceAnswers: new Transfers(config.maxBytesInFlight, platform, "disconnect"),
+    onceAnswers: new Transfers(
+      ONCE_ANSWERS_FACTOR * config.maxBytesInFlight,
+      platform,
+      "disconnect",
+    ),
     log,
     metrics,
     tracing,

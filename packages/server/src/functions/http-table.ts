@@ -19,6 +19,17 @@ export interface FoundHttp {
   readonly params: Readonly<Record<string, string>>;
 }
 
+/** What tools show of an HTTP function. */
+export interface HttpRoute {
+  readonly name: string;
+  /** `GET, POST`, or `any method`. */
+  readonly methods: string;
+  readonly path: string;
+  readonly auth: NonNullable<HttpDefinition["auth"]>;
+  /** Whether it accepts the session cookie. */
+  readonly cookies: boolean;
+}
+
 interface Entry {
   readonly name: string;
   readonly definition: HttpDefinition;
@@ -36,11 +47,14 @@ export class HttpTable {
       .toSorted((a, b) => precedence(a.parts, b.parts));
   }
 
-  /** The methods and paths of all functions, the most specific paths first. */
-  get routes(): readonly { readonly methods: string; readonly path: string }[] {
+  /** The names, methods, paths and callers of all functions, the most specific paths first. */
+  get routes(): readonly HttpRoute[] {
     return this.#entries.map(({ name, definition }) => ({
+      name,
       methods: definition.method === "*" ? "any method" : [definition.method].flat().join(", "),
       path: pathOf(name, definition),
+      auth: definition.auth ?? "public",
+      cookies: definition.cookies === true,
     }));
   }
 

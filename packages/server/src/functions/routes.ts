@@ -16,6 +16,7 @@ import type { Route } from "../request/route.ts";
 import { isRecord } from "../util/is-record.ts";
 import type { EncodedResult } from "./encode-result.ts";
 import { streamCall } from "./call-stream.ts";
+import type { HttpTable } from "./http-table.ts";
 import type { FunctionLimits } from "./function-limits.ts";
 import type { Traces } from "./traces.ts";
 import type { Call, Functions } from "./call.ts";
@@ -27,6 +28,7 @@ export interface FunctionRouteServices {
   readonly functions: () => Functions;
   readonly limits: FunctionLimits;
   readonly traces: Traces;
+  readonly http: () => Pick<HttpTable, "routes">;
   /** Identifies the caller by the bearer token of a webhook's request. */
   readonly identifyBearer: (request: Request) => Promise<Caller>;
   /** Returns the user with their stored claims. */
@@ -40,6 +42,12 @@ export function functionRoutes(services: FunctionRouteServices): Route[] {
   const callable = { body: "rows", access: "anyone", scope: "functions" } as const;
   return [
     { method: "GET", path: "/api/fn", access: "admin-or-dev", handle: list },
+    {
+      method: "GET",
+      path: "/api/fn/http",
+      access: "admin-or-dev",
+      handle: () => json(services.http().routes),
+    },
     {
       method: "GET",
       path: "/api/fn/traces",

@@ -1,4 +1,8 @@
 import { PylonError } from "@pylonsync/protocol";
+import type { AppProblems } from "../app/app-problem.ts";
+import type { CompiledApp } from "../app/compile-app.ts";
+import { problemPage, STUDIO_VERSION } from "../app/dev-pages.ts";
+import { devScriptTag } from "../app/dev-reload.ts";
 import { WebAsset } from "../app/web-asset.ts";
 import type { RequestContext } from "../request/context.ts";
 import { isLoopback } from "../util/network.ts";
@@ -17,13 +21,20 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join("; ");
 
+/** What Studio's page needs of the server. */
+export interface StudioOptions {
+  readonly hasMailbox: boolean;
+  /** In dev mode: the app, whose errors the page shows; otherwise null. */
+  readonly app: { readonly current: CompiledApp; readonly problems: AppProblems } | null;
+}
+
 /**
  * Returns the routes of Studio: its page, which contains no data, and in dev mode the session with
  * which it reads and writes. All data comes from the routes for admins.
  */
 export function studioRoutes(
   { isServed, devToken }: StudioAccess,
-  { hasMailbox }: { readonly hasMailbox: boolean },
+  { hasMailbox, app }: StudioOptions,
 ): Route[] {
   if (!isServed) return [];
   const session = (context: RequestContext): Answer => {
@@ -31,7 +42,7 @@ export function studioRoutes(
     return json({ token: devToken, has_mailbox: hasMailbox });
   };
   return [
-    page("/studio", "index.html"),
+    index(app),
     page("/studio/studio.js", "studio.js"),
     page("/studio/studio.css", "studio.css"),
     {
@@ -69,6 +80,18 @@ function checkOwnPage({ address, request: { headers } }: RequestContext): void {
 /** The names of this machine for itself; a tunnel has another one. */
 const LOCAL_NAME = /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/;
 
+/** Serves the page, or in dev mode the errors because of which the saved app is not served. */
+function index(app: StudioOptions["app"]): Route {
+  if (app === null) return page("/studio", "index.html");
+  const kind = { kind: "studio", version: STUDIO_VERSION } as const;
+  const { handle, ...route } = page("/studio", DEV_INDEX);
+  return {
+    ...route,
+    handle: (context) =>
+      problemPage(context.request, app.current, app.problems, kind) ?? handle(context),
+  };
+}
+
 /** Serves a file of the page. */
 function page(path: string, name: string): Route {
   return {
@@ -87,6 +110,9 @@ function page(path: string, name: string): Route {
   };
 }
 
+/** The name of the page with the script that reloads it in dev mode. */
+const DEV_INDEX = "index.dev.html";
+
 let loaded: Promise<ReadonlyMap<string, WebAsset>> | undefined;
 
 /** Loads the page from its package at the first request. */
@@ -97,7 +123,14 @@ function assets(): Promise<ReadonlyMap<string, WebAsset>> {
 
 async function loadAssets(): Promise<ReadonlyMap<string, WebAsset>> {
   const { studioFiles } = await import("@pylonsync/studio");
-  const files = [...(await studioFiles())].map(([name, { type, text }]) => {
+  const served = new Map(await studioFiles());
+  const index = served.get("index.html");
+  if (index !== undefined) {
+    const script = devScriptTag("studio", STUDIO_VERSION);
+    const text = index.text.replace("</head>", () => `${script}</head>`);
+    served.set(DEV_INDEX, { ...index, text });
+  }
+  const files = [...served].map(([name, { type, text }]) => {
     const version = Bun.hash(text).toString(36);
     const options = {
       type: `${type};charset=utf-8`,

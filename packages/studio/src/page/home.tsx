@@ -37,7 +37,7 @@ export function Home(): ReactElement {
         </a>
         {hasMailbox && (
           <a href="/studio/mail" target="_blank">
-            Mails that dev mode has kept
+            Emails sent in dev mode
           </a>
         )}
         {isDev && (

@@ -17,6 +17,19 @@ export function targetOf({ type }: Field): string | null {
   return /^id\((\w+)\)$/.exec(type)?.[1] ?? null;
 }
 
+/**
+ * Whether a text is the id of a row, a user or an organization that the server created: it is
+ * shortened like an id, also in a field that declares no reference.
+ */
+export function isGeneratedId({ name, type }: Field, value: unknown): value is string {
+  return (
+    type === "string" &&
+    /(Id|_id)$/.test(name) &&
+    typeof value === "string" &&
+    /^[0-9a-f]{40}$/.test(value)
+  );
+}
+
 /** Returns a row's own value of a field: every object inherits one named `constructor`. */
 export function valueIn(row: Fields | null, name: string): unknown {
   return row !== null && Object.hasOwn(row, name) ? row[name] : null;

@@ -16,6 +16,7 @@ import type { TenantSessions } from "./tenant-sessions.ts";
 const NO_NAME = /[\p{Cc}\p{Zl}\p{Zp}]/u;
 const MAX_IN_MAIL = 60;
 const INVITATIONS = { max: 50, windowSeconds: 60 * 60 };
+const PREVIEWS = { max: 50, windowSeconds: 15 * 60 };
 const MAX_AUDIT = 500;
 /** A role is a word that can be used in a policy. */
 const ROLE = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
@@ -45,6 +46,7 @@ export function organizationRoutes(services: OrganizationServices): Route[] {
     post(`${orgs}/:id/invites`, "signed-in", invite),
     get(`${orgs}/:id/invites`, "signed-in", invitations),
     del(`${orgs}/:id/invites/:invitation`, "signed-in", withdraw),
+    get("/api/auth/invites/:token", "anyone", preview),
     post("/api/auth/invites/:token/accept", "signed-in", accept),
     post("/api/auth/select-org", "signed-in", select),
     get("/api/auth/audit/tenant", "signed-in", tenantAudit),
@@ -181,6 +183,12 @@ async function withdraw(services: OrganizationServices, context: RequestContext)
   if (!(await organizations.withdraw(id, userId, context.param("invitation"))))
     throw new PylonError("NOT_FOUND", "There is no such invitation.");
   return json({ deleted: true });
+}
+
+async function preview(services: OrganizationServices, context: RequestContext): Promise<Answer> {
+  const { attempts, organizations } = services;
+  await attempts.countFrom("invitation preview", context.address, PREVIEWS);
+  return json(await organizations.preview(context.param("token")));
 }
 
 async function accept(services: OrganizationServices, context: RequestContext): Promise<Answer> {

@@ -104,6 +104,29 @@ test("an invitation is for one address, once, for a week, if its maker may grant
   await expect(accept(byBen, "dan")).rejects.toMatchObject({ code: "INVALID_TOKEN" });
 });
 
+test("the link of an invitation shows what it is for, as long as it can be accepted", async () => {
+  await using scratch = scratchStore();
+  const { store, platform, advance } = scratch;
+  const organizations = new Organizations(store, platform, () => Promise.resolve());
+  const { id } = await organizations.create("Acme", "ann");
+  const { token } = await organizations.invite(id, "ann", "ben@example.com", "guide");
+  const shown = { organization: "Acme", role: "guide", email: "b…@example.com" };
+  expect(await organizations.preview(token)).toEqual(shown);
+  expect(await organizations.preview(token)).toEqual(shown);
+  const isGone = async (which: string): Promise<void> => {
+    await expect(organizations.preview(which)).rejects.toMatchObject({ code: "INVALID_TOKEN" });
+  };
+  await isGone("another");
+  await organizations.accept(token, invited("ben"));
+  await isGone(token);
+  const { token: replaced } = await organizations.invite(id, "ann", "cas@example.com", "admin");
+  const { token: late } = await organizations.invite(id, "ann", "cas@example.com", "admin");
+  await isGone(replaced);
+  expect(await organizations.preview(late)).toMatchObject({ role: "admin" });
+  advance(7 * DAY_MS);
+  await isGone(late);
+});
+
 test("an organization without an owner goes to the next in rank, or is deleted", async () => {
   await using scratch = scratchStore();
   const { store, platform, advance } = scratch;

@@ -36,6 +36,14 @@ export interface Invitation {
   readonly expires_at: string;
 }
 
+/** What everyone who has the link of an invitation may see, before they sign in. */
+export interface InvitationPreview {
+  readonly organization: string;
+  readonly role: string;
+  /** The invited address without most of its local part: `a…@example.com`. */
+  readonly email: string;
+}
+
 /** A user who accepts an invitation. */
 export interface Invited {
   readonly id: string;
@@ -308,6 +316,23 @@ export class Organizations {
   }
 
   /**
+   * Returns what the link of an invitation may show. It does not change the invitation.
+   *
+   * @throws PylonError INVALID_TOKEN for an invitation that is unknown, used, expired or withdrawn
+   */
+  async preview(token: string): Promise<InvitationPreview> {
+    const valid = await this.#valid(this.#store, token);
+    if (valid === null)
+      throw new PylonError(
+        "INVALID_TOKEN",
+        "This invitation has been used or withdrawn, or has expired.",
+        { field: "token", hint: "Ask for a new invitation." },
+      );
+    const { row, organization } = valid;
+    return { organization: organization.name, role: row.role, email: masked(row.email) };
+  }
+
+  /**
    * Makes the user a member.
    *
    * @throws PylonError INVALID_TOKEN for an invitation that is unknown, used, expired or for
@@ -327,16 +352,9 @@ export class Organizations {
         },
       );
     const joined = await this.#store.transact(async (tx) => {
-      const [row] = await INVITATIONS.select(tx, {
-        where: INVITATIONS.is("tokenHash", hashOf(token)),
-        limit: 1,
-      });
-      if (row === undefined || row.email !== email || row.expiresAt <= this.#platform.now())
-        throw invalid();
-      const organization = await ORGANIZATIONS.get(tx, row.organizationId);
-      if (organization === null) throw invalid();
-      const inviter = await this.#roleIn(tx, organization.id, row.invitedBy);
-      if (!mayInvite(inviter === null ? NO_RANK : rank(inviter), row.role)) throw invalid();
+      const valid = await this.#valid(tx, token);
+      if (valid === null || valid.row.email !== email) throw invalid();
+      const { row, organization } = valid;
       // Who has the link of this address may know that it is good.
       if (!isVerified)
         throw new PylonError(
@@ -352,6 +370,26 @@ export class Organizations {
     });
     await this.#onChange(userId, joined.id, joined.role);
     return joined;
+  }
+
+  /** @returns null for an invitation that no one can accept now */
+  async #valid(
+    reader: Reader,
+    token: string,
+  ): Promise<{
+    readonly row: RowOf<typeof INVITATIONS>;
+    readonly organization: RowOf<typeof ORGANIZATIONS>;
+  } | null> {
+    const [row] = await INVITATIONS.select(reader, {
+      where: INVITATIONS.is("tokenHash", hashOf(token)),
+      limit: 1,
+    });
+    if (row === undefined || row.expiresAt <= this.#platform.now()) return null;
+    const organization = await ORGANIZATIONS.get(reader, row.organizationId);
+    if (organization === null) return null;
+    const inviter = await this.#roleIn(reader, organization.id, row.invitedBy);
+    const isAllowed = mayInvite(inviter === null ? NO_RANK : rank(inviter), row.role);
+    return isAllowed ? { row, organization } : null;
   }
 
   /** Deletes expired invitations. @returns the number of deleted invitations */
@@ -451,6 +489,12 @@ export function noOrganization(): PylonError {
       hint: "GET /api/auth/orgs lists your organizations.",
     },
   );
+}
+
+/** Shows its owner which address it is, and hardly anyone else. */
+function masked(email: string): string {
+  const [first = ""] = email;
+  return `${first}…${email.slice(email.lastIndexOf("@"))}`;
 }
 
 function memberId(organizationId: string, userId: string): string {

@@ -219,6 +219,23 @@ onSubmit("verify", async ({ code }) => {
   await accept();
 });
 
+/** Tells what the link is for, also before a sign-in. */
+async function loadOffer() {
+  const offer = document.getElementById("offer");
+  if (offer === null || secret === "") return;
+  const { organization, role, email } = await call("GET", `/invites/${encodeURIComponent(secret)}`);
+  offer.append(strong(email), " is invited to join ", strong(organization), " as ", strong(role));
+  offer.append(".");
+  offer.hidden = false;
+}
+
+/** @param {string} text */
+function strong(text) {
+  const made = document.createElement("strong");
+  made.textContent = text;
+  return made;
+}
+
 /** Tells who accepts: the user may have signed in in another tab meanwhile. */
 async function loadInvited() {
   const note = document.getElementById("invited");
@@ -541,6 +558,7 @@ if (
 // Removes the secret from the URL, so that the history does not contain it.
 if (secret !== "") history.replaceState(null, "", location.pathname + location.search);
 void loadProviders();
-for (const load of [loadAccount, loadInvited]) load().catch((error) => say(error.message, true));
+for (const load of [loadAccount, loadInvited, loadOffer])
+  load().catch((error) => say(error.message, true));
 if (document.getElementById("invited") !== null)
   window.addEventListener("focus", () => void loadInvited().catch(() => undefined));

@@ -94,6 +94,7 @@ export const PAGES = {
       step(
         "invitation",
         [
+          '<p class="pylon-offer" id="offer" hidden></p>',
           '<p class="pylon-note" id="invited">',
           "Sign in with the invited email address, then accept.</p>",
           form("invitation", send("Accept")),

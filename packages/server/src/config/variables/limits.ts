@@ -28,8 +28,8 @@ export const LIMITS_VARIABLES = {
     wants: "bytes from 33554432",
     doc:
       "The maximum size of all request bodies being received, in bytes, and separately of all " +
-      "responses that wait for slow readers. One caller may use a quarter of it. See " +
-      "[limits](limits.md).",
+      "responses that wait for slow readers. One caller may use a quarter of it. Responses of " +
+      "writes, calls and HTTP functions may have four times as much. See [limits](limits.md).",
     fallback: DEFAULT_BYTES_IN_FLIGHT,
     parse: whole(32 * MIB, 64 * GIB),
   }),

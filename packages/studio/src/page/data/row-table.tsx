@@ -1,6 +1,6 @@
 import type { Row } from "@pylonsync/sync";
 import type { ReactElement } from "react";
-import { ID_FIELD, targetOf, valueIn, type Entity, type Field } from "../model.ts";
+import { ID_FIELD, isGeneratedId, targetOf, valueIn, type Entity, type Field } from "../model.ts";
 import { rowHref } from "../route.ts";
 import { isFilterable, type Order } from "./conditions.ts";
 import { cellText } from "./field-value.ts";
@@ -113,6 +113,12 @@ function Cell({ field, value, onOpen }: CellProps): ReactElement {
       <a className="id" href={rowHref(target, value)} title={`${target} ${value}`}>
         {shortId(value)}
       </a>
+    );
+  if (isGeneratedId(field, value))
+    return (
+      <span className="id" title={value}>
+        {shortId(value)}
+      </span>
     );
   return <>{cellText(value)}</>;
 }

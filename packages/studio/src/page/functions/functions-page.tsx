@@ -4,6 +4,7 @@ import { hrefOf } from "../route.ts";
 import { useLoaded } from "../use-loaded.ts";
 import { CallForm } from "./call-form.tsx";
 import type { ArgSchema } from "./example-args.ts";
+import { HttpList } from "./http-list.tsx";
 import { TraceList } from "./trace-list.tsx";
 
 /** A function of the app, as `GET /api/fn` describes it. */
@@ -55,6 +56,7 @@ export function FunctionsPage({ name }: { readonly name: string | null }): React
           )}
         </div>
       </div>
+      {name === null && <HttpList />}
       <TraceList name={name} />
     </section>
   );
