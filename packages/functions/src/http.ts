@@ -40,6 +40,7 @@ type CommonParamsIn<Path extends string> = keyof (Path extends unknown
  * for code that handles several paths, and may be undefined.
  *
  * @example
+ * import type { HttpParams } from "@pylonsync/functions";
  * const nameOf = (params: HttpParams<"/users/:name">): string => params["name"];
  */
 export type HttpParams<Path extends string = string> = Readonly<Record<string, string>> &
@@ -49,6 +50,7 @@ export type HttpParams<Path extends string = string> = Readonly<Record<string, s
  * The context of an HTTP function: that of an action, and the path parameters.
  *
  * @example
+ * import type { HttpCtx } from "@pylonsync/functions";
  * const greet = ({ params }: HttpCtx<"/hello/:name">) => new Response(`Hello ${params["name"]}`);
  */
 export interface HttpCtx<Path extends string = string> extends Omit<

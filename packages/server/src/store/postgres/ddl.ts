@@ -37,7 +37,7 @@ const SQL_NOW = "date_trunc('milliseconds', now())";
  * version, an older server leaves it unchanged: while both run, each start of the older one would
  * otherwise restore an index that the newer one replaced, and the earlier versions of functions.
  */
-export const BASE_GENERATION = 8;
+export const BASE_GENERATION = 9;
 
 /**
  * The tables of every Pylon database in addition to those of the app. Each statement may be run
