@@ -112,6 +112,18 @@ describe.each(["never", "always"])("with isolation %s", (mode) => {
     expect((await call(server, "chance")).value).toEqual({ uuid: true, random: true, now: true });
   });
 
+  test("an action knows its job, also after a call without one", async () => {
+    expect((await call(server, "reports")).value).toBeNull();
+    const admin = new TestClient(server.url, ADMIN_TOKEN);
+    const { body } = await admin.request("POST", "/api/jobs", { name: "reports" });
+    const id = String(body["id"]);
+    const job = async (): Promise<Record<string, unknown>> =>
+      (await admin.request("GET", `/api/jobs/${id}`)).body;
+    await until(async () => (await job())["status"] === "completed");
+    const note = `attempt 1 of ${id}, batch null`;
+    expect(await job()).toMatchObject({ progress: { fraction: 0.5, note } });
+  });
+
   test("a live function is updated on changes, and each user gets their own result", async () => {
     const clients = [await TestClient.guest(server.url), await TestClient.guest(server.url)];
     const items = Number((await call(server, "count")).value);

@@ -26,6 +26,16 @@ test("the data of a context is sent, and its methods are listed", () => {
   expect(shape.methods).toEqual(["log.info", "db.get", "runQuery"]);
 });
 
+test("a member with methods and data is both, also after a context in which it was null", () => {
+  const job = { id: "j1", attempt: 2, batch: null, setProgress: () => "set" };
+  const [without, within] = [contextOf(1), { ...contextOf(2), job }];
+  expect(ContextShape.of(without).methods).not.toContain("job.setProgress");
+  const shape = ContextShape.of(within);
+  expect(shape.methodOf(within, "job.setProgress")?.()).toBe("set");
+  expect(shape.dataOf(within)).toEqual({ now: 2, job: { id: "j1", attempt: 2, batch: null } });
+  expect(ContextShape.of(contextOf(3)).dataOf(contextOf(3))).toEqual({ now: 3, job: null });
+});
+
 test("contexts with the same members share a shape, and each has its own methods", () => {
   const [first, second] = [contextOf(1), contextOf(2)];
   const shape = ContextShape.of(first);

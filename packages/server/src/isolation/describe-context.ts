@@ -24,6 +24,8 @@ const MAX_DEPTH = 2;
 export class ContextShape {
   /** The names of the members that are data, which is sent. */
   readonly #data: readonly string[];
+  /** The members that have methods and data, as `ctx.job` of an action, with the names of the data. */
+  readonly #mixed: ReadonlyMap<string, readonly string[]>;
   /** The methods by path, such as `db.get`; they are called remotely. */
   readonly #methods: ReadonlyMap<string, readonly string[]>;
 
@@ -31,6 +33,12 @@ export class ContextShape {
     const names = Object.keys(context).filter((name) => !LOCAL.has(name));
     const byName = names.map((name) => [name, methodPaths(context[name], [name])] as const);
     this.#data = byName.flatMap(([name, paths]) => (paths.length === 0 ? [name] : []));
+    this.#mixed = new Map(
+      byName.flatMap(([name, paths]) => {
+        const own = paths.length === 0 ? [] : dataNames(context[name]);
+        return own.length === 0 ? [] : [[name, own] as const];
+      }),
+    );
     this.#methods = new Map(
       byName.flatMap(([, paths]) => paths).map((path) => [path.join("."), path]),
     );
@@ -40,7 +48,9 @@ export class ContextShape {
 
   /** Returns the shape of a context. */
   static of(context: HostContext): ContextShape {
-    const members = Object.keys(context).join();
+    // `job` is the only member that is null in some calls and has methods in others.
+    const hasJob = isRecord(context["job"]);
+    const members = `${Object.keys(context).join()}${hasJob ? " of a job" : ""}`;
     const known = this.#known.get(members);
     if (known !== undefined) return known;
     const made = new ContextShape(context);
@@ -57,6 +67,10 @@ export class ContextShape {
   dataOf(context: HostContext): Readonly<Record<string, unknown>> {
     const data: Record<string, unknown> = {};
     for (const name of this.#data) data[name] = context[name];
+    for (const [name, own] of this.#mixed) {
+      const member = context[name];
+      if (isRecord(member)) data[name] = Object.fromEntries(own.map((key) => [key, member[key]]));
+    }
     return data;
   }
 
@@ -89,6 +103,12 @@ function methodPaths(value: unknown, path: readonly string[]): (readonly string[
   if (typeof value === "function") return [path];
   if (!isRecord(value) || path.length === MAX_DEPTH) return [];
   return memberNames(value).flatMap((name) => methodPaths(value[name], [...path, name]));
+}
+
+/** Returns the names of the data in a member with methods; none in an instance of a class. */
+function dataNames(value: unknown): readonly string[] {
+  if (!isRecord(value) || Object.getPrototypeOf(value) !== Object.prototype) return [];
+  return Object.keys(value).filter((name) => typeof value[name] !== "function");
 }
 
 /** Returns the object's own members and the methods of its class. */

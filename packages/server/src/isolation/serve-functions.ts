@@ -16,6 +16,7 @@ import { runHandler } from "../functions/run-handler.ts";
 import { RunChance } from "../functions/run-chance.ts";
 import { secretsOf } from "../functions/secrets.ts";
 import { runIn, type Operation } from "../observe/operation.ts";
+import { isRecord } from "../util/is-record.ts";
 import { systemPlatform } from "../platform.ts";
 import type { Diagnostic } from "../schema/diagnostic.ts";
 import type { ContextMethod } from "./describe-context.ts";
@@ -239,7 +240,9 @@ class IsolateHandlers {
     for (const method of methods) {
       const { part, name } = method;
       if (part !== lastPart) {
-        members = part === "" ? context : {};
+        // Some parts have data as well, which was sent.
+        const sent = context[part];
+        members = part === "" ? context : isRecord(sent) ? { ...sent } : {};
         if (part !== "") context[part] = members;
         lastPart = part;
       }
