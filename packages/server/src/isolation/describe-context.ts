@@ -24,7 +24,7 @@ const MAX_DEPTH = 2;
 export class ContextShape {
   /** The names of the members that are data, which is sent. */
   readonly #data: readonly string[];
-  /** The members that have methods and data, as `ctx.job` of an action, with the names of the data. */
+  /** The members with methods and data, as `ctx.job` of an action, and the names of the data. */
   readonly #mixed: ReadonlyMap<string, readonly string[]>;
   /** The methods by path, such as `db.get`; they are called remotely. */
   readonly #methods: ReadonlyMap<string, readonly string[]>;
