@@ -757,6 +757,29 @@ describe("the thread of a shard", () => {
     await shards.close();
   });
 
+  test("takes inputs of a client that has its view, although the join is not answered", async () => {
+    const setup = new Setup(true, { world });
+    const shards = setup.replica("one");
+    const id = fresh();
+    await joined(shards, id, "host");
+    const [thread] = setup.threads;
+    if (thread !== undefined) thread.isLate = true;
+    const outlet = new FakeOutlet();
+    const joining = joined(shards, id, "ann", outlet);
+    await settled();
+    await setup.pass(100);
+    expect(outlet.sent).toBeGreaterThan(0);
+    const connection = shards.get(id).connectionOf("ann");
+    if (connection === undefined) throw new Error("The client is not connected.");
+    shards.input(connection, { push: 1 }, { clientSeq: 1 });
+    await setup.pass(100);
+    expect(setup.recorded.some(({ events }) => JSON.stringify(events).includes("push"))).toBe(true);
+    if (thread !== undefined) thread.isLate = false;
+    await setup.pass(100);
+    expect((await joining).connection).toBe(connection);
+    await shards.close();
+  });
+
   test("is what a shard gets while one is spare, where it does not say", async () => {
     const setup = new Setup(true, { world, alone: { ...world, isolate: true } }, 1);
     const here = { ...world, isolate: false };

@@ -136,15 +136,17 @@ export class Shards {
     if (join.isInvited) await this.#checkSession(identity);
     const connection = new ShardConnection(player, identity, outlet, role);
     const host = await this.#runs.open(join);
+    // Before its thread answers: its views, and then inputs for it, may arrive earlier.
+    this.#hostOf.set(connection, host);
     try {
       await host.join(connection);
     } catch (error) {
+      this.#hostOf.delete(connection);
       // A shard that was started for a rejected client is not kept.
       if (host.isEmpty && host.tick === 0) void this.#runs.stop(host, ENDED, "leave as saved");
       throw error;
     }
-    this.#hostOf.set(connection, host);
-    // Session changes are reported to it only from here on, and may have occurred while it joined.
+    // The session may have changed before session changes were reported to the connection.
     const status = await this.#services.sessionStatus(identity).catch((error: unknown) => {
       this.#dismiss(connection, "unknown");
       throw error;

@@ -20,9 +20,16 @@ export class LoopbackThread implements ShardThread {
   /** Whether it is stuck, like a thread whose handler does not return: no messages pass. */
   isStuck = false;
   isTerminated = false;
+  /** Whether its answers wait, like those of a thread that has lost the processor. */
+  isLate = false;
+  #late: ThreadReport["events"][number][] = [];
   readonly #port = {
-    post: (report: ThreadReport): void => {
-      if (!this.isStuck && !this.isTerminated) this.onMessage(structuredClone(report));
+    post: ({ events, ...report }: ThreadReport): void => {
+      if (this.isStuck || this.isTerminated) return;
+      const all = [...this.#late, ...events];
+      this.#late = this.isLate ? all.filter(({ kind }) => kind === "answer") : [];
+      const sent = all.filter((event) => !this.#late.includes(event));
+      this.onMessage(structuredClone({ ...report, events: sent }));
     },
     onMessage: (_message: ToThread): void => undefined,
   };
