@@ -757,7 +757,7 @@ describe("the thread of a shard", () => {
     await shards.close();
   });
 
-  test("takes inputs of a client that has its view, although the join is not answered", async () => {
+  test("takes inputs of a client that has its view before the join is answered", async () => {
     const setup = new Setup(true, { world });
     const shards = setup.replica("one");
     const id = fresh();
