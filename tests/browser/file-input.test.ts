@@ -182,7 +182,10 @@ test("a large upload resumes after a reload, once the same file is chosen", asyn
   });
   await chooseBig();
   await isHeld;
+  // An upload belongs to its user, so the page must know its user before the file is chosen.
+  const identified = page.waitForResponse("**/api/auth/me");
   await page.reload();
+  await identified;
   release();
   const offsets = await watchPieces(async () => "send");
   await chooseBig();
