@@ -1,38 +1,42 @@
-import { appProblem, type AppProblems } from "./app-problem.ts";
+import type { AppProblems } from "./app-problem.ts";
 import type { CompiledApp } from "./compile-app.ts";
-import { devScriptTag, type DevPageKind } from "./dev-reload.ts";
-import { appOverlay, overlay } from "./overlay.ts";
+import { devHome, devHomes, type DevHomeOptions } from "./dev-home.ts";
+import { devReload, type DevPageKind } from "./dev-reload.ts";
+import { isFile, isServers } from "./page-path.ts";
+import { problemPage, shownVersion, STUDIO_VERSION } from "./problem-page.ts";
 
-/** In Studio, only errors of the app cause a reload. */
-export const STUDIO_VERSION = "studio";
+/** The options of the pages of dev mode. */
+export interface DevPagesOptions {
+  /** Those of the page that lists what the app contains, at `/` while it has no page itself. */
+  readonly home: DevHomeOptions;
+  /** Why the saved version of the app is not served. */
+  readonly problems: () => AppProblems;
+}
 
 /**
- * In dev mode: returns the version of what a page shows, which is another one while the saved
- * version of the app has errors.
+ * What dev mode itself serves: reloads, errors of the app, and the home page.
  *
- * @param own the version of the page's own content
+ * @returns the response to a request that reads; null if dev mode does not serve the path
  */
-export function shownVersion(own: string, problems: AppProblems): string {
-  return problems.length === 0 ? own : `${own}-${Bun.hash(JSON.stringify(problems)).toString(36)}`;
-}
-
-/**
- * In dev mode: the response to a browser instead of a page while the saved version of the app has
- * errors; otherwise null.
- */
-export function problemPage(
-  { headers }: Request,
-  { dir, manifest }: CompiledApp,
-  problems: AppProblems,
-  { kind, version }: { readonly kind: DevPageKind; readonly version: string },
-): Response | null {
-  if (problems.length === 0 || !isDocument(headers)) return null;
-  const shown = problems.map((problem) => appProblem(problem, dir));
-  const script = devScriptTag(kind, shownVersion(version, problems));
-  return overlay(appOverlay(shown, manifest.name), script);
-}
-
-/** Whether a browser shows the response as a page. */
-export function isDocument(headers: Headers): boolean {
-  return headers.get("accept")?.includes("text/html") === true;
+export function devPages(
+  app: () => CompiledApp,
+  { home, problems }: DevPagesOptions,
+): (request: Request, path: string) => Response | null {
+  const homeOf = devHomes(home);
+  const versionOf = (kind: DevPageKind): string => {
+    const { web } = app();
+    if (kind === "studio") return STUDIO_VERSION;
+    return web?.hasPage === true ? web.version : homeOf(app()).version;
+  };
+  return (request, path) => {
+    const reload = devReload(request, path, (kind) => shownVersion(versionOf(kind), problems()));
+    if (reload !== null) return reload;
+    const hasPage = app().web?.hasPage === true;
+    const isPage = hasPage ? !isFile(path) && !isServers(path, app()) : path === "/";
+    if (!isPage) return null;
+    const kind = hasPage ? "web" : "home";
+    const version = versionOf(kind);
+    const problem = problemPage(request, app(), problems(), { kind, version });
+    return problem ?? (hasPage ? null : devHome(homeOf(app())));
+  };
 }

@@ -63,8 +63,7 @@ async function openPage(
   let app = await load(dir, dev);
   const told: string[] = [];
   const page = createPage(() => app, {
-    home: dev ? { hasMailbox: true, hasStudio: true } : null,
-    problems: () => [],
+    dev: dev ? { home: { hasMailbox: true, hasStudio: true }, problems: () => [] } : null,
     onBroken: ({ message }) => void told.push(message),
   });
   return {

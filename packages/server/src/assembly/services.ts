@@ -59,10 +59,12 @@ export function servicesOf(
       },
     },
     page: createPage(() => app.current, {
-      home: config.dev
-        ? { hasMailbox: mailer instanceof DevMailbox, hasStudio: config.studio }
+      dev: config.dev
+        ? {
+            home: { hasMailbox: mailer instanceof DevMailbox, hasStudio: config.studio },
+            problems: () => app.problems,
+          }
         : null,
-      problems: () => app.problems,
       onBroken: ({ message }) => log.error(message),
     }),
   };

@@ -38,8 +38,8 @@ export class DocumentGroup {
   readonly #options: DocumentGroupOptions;
   /** The members, with the version that each has received; 0 before the first frame. */
   readonly #members = new Map<DocumentReader, number>();
-  /** Those that are to be told when they have received the whole document. */
-  readonly #expectant = new Set<DocumentReader>();
+  /** Those that are told when they have received the whole document. */
+  readonly #awaitingReady = new Set<DocumentReader>();
   readonly #retry = (): void => this.changed();
   #isSending = false;
   #isOutdated = false;
@@ -60,13 +60,13 @@ export class DocumentGroup {
    */
   join(reader: DocumentReader, wantsReady: boolean): void {
     this.#members.set(reader, 0);
-    if (wantsReady) this.#expectant.add(reader);
+    if (wantsReady) this.#awaitingReady.add(reader);
     this.changed();
   }
 
   leave(reader: DocumentReader): void {
     this.#members.delete(reader);
-    this.#expectant.delete(reader);
+    this.#awaitingReady.delete(reader);
   }
 
   /** The document has changed, or a member can receive more. */
@@ -166,7 +166,7 @@ export class DocumentGroup {
     const { name: entity, rowId } = this.#name;
     const frames = missing.map((part) => frameOf(part, entity, rowId));
     const ready: DocumentReady = { type: "crdt-ready", entity, rowId };
-    reader.send(frames, this.#expectant.delete(reader) ? ready : null);
+    reader.send(frames, this.#awaitingReady.delete(reader) ? ready : null);
     this.#members.set(reader, last.version);
   }
 }

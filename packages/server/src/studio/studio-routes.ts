@@ -1,7 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { AppProblems } from "../app/app-problem.ts";
 import type { CompiledApp } from "../app/compile-app.ts";
-import { problemPage, STUDIO_VERSION } from "../app/dev-pages.ts";
+import { problemPage, STUDIO_VERSION } from "../app/problem-page.ts";
 import { devScriptTag } from "../app/dev-reload.ts";
 import { WebAsset } from "../app/web-asset.ts";
 import type { RequestContext } from "../request/context.ts";

@@ -4,7 +4,6 @@ import type { ChangeRecord, Store } from "../store/store.ts";
 import { rowSize } from "../store/row-size.ts";
 import { PendingChanges } from "./pending-changes.ts";
 import { RecentChanges } from "./recent-changes.ts";
-import { RecentRecords } from "./recent-records.ts";
 
 /**
  * The age of the changes that a client without a cursor receives again, in milliseconds: they may
@@ -52,8 +51,7 @@ export class DeliveryQueue {
   readonly #platform: Pick<Platform, "now" | "soon" | "monotonic">;
   readonly #steps: DeliverySteps;
   readonly #pending = new PendingChanges();
-  readonly #recent = new RecentChanges(OVERLAP_CHANGES);
-  readonly #recentRecords = new RecentRecords(OVERLAP_CHANGES, RECENT_BYTES);
+  readonly #recent = new RecentChanges(OVERLAP_CHANGES, RECENT_BYTES);
   /** Resolves when the last step of the queue is done. */
   #last: Promise<unknown> = Promise.resolve();
   #isScheduled = false;
@@ -103,7 +101,7 @@ export class DeliveryQueue {
     });
     const { head, epoch } = await this.#store.bounds();
     for (const record of await this.changesUpTo(head, Math.max(0, head - OVERLAP_CHANGES)))
-      this.#remember(record);
+      this.#recent.add(record);
     this.#computed = Math.max(this.#computed, head);
     this.#sent = this.#computed;
     this.#epoch = epoch;
@@ -153,7 +151,7 @@ export class DeliveryQueue {
 
   /** All changes after one up to another, if they are held in memory; null otherwise. */
   recentChanges(after: number, end: number): readonly ChangeRecord[] | null {
-    return this.#recentRecords.between(after, end);
+    return this.#recent.between(after, end);
   }
 
   /**
@@ -231,7 +229,7 @@ export class DeliveryQueue {
           this.#steps.failed(error);
         }
       this.#computed = record.seq;
-      this.#remember(record);
+      this.#recent.add(record);
     }
     try {
       if (times.length > 0) await this.#steps.send(this.#computed);
@@ -240,10 +238,5 @@ export class DeliveryQueue {
     }
     this.#sent = this.#computed;
     for (const at of times) this.#steps.delivered(at);
-  }
-
-  #remember(record: ChangeRecord): void {
-    this.#recent.add(record.seq, record.at);
-    this.#recentRecords.add(record);
   }
 }

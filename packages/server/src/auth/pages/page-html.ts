@@ -309,9 +309,9 @@ function send(text: string): string {
 
 /** A part of the page that the script shows and hides. */
 function step(name: string, content: string): string {
-  return `<div data-step="${name}">${content}</div>`;
+  return `<div class="pylon-step" data-step="${name}">${content}</div>`;
 }
 
 function hiddenStep(name: string, content = ""): string {
-  return `<div data-step="${name}" hidden>${content}</div>`;
+  return `<div class="pylon-step" data-step="${name}" hidden>${content}</div>`;
 }
