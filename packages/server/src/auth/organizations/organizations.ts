@@ -355,7 +355,7 @@ export class Organizations {
       const valid = await this.#valid(tx, token);
       if (valid === null || valid.row.email !== email) throw invalid();
       const { row, organization } = valid;
-      // Whoever has the link may learn that it is valid.
+      // A user with this address and the link may learn that it is valid.
       if (!isVerified)
         throw new PylonError(
           "EMAIL_NOT_VERIFIED",
